@@ -1,0 +1,16 @@
+//! EDN, the notation that queries, tx-data, schema and results are written in, and the product's one error type.
+//!
+//! What it is: a reader with spans and limits, a writer, and the value tree between them. What it is not: it knows
+//! nothing of databases, attributes or queries. Called by every crate. Owns nothing, keeps no state, does no I/O.
+//! Reading fails with a spanned [`Error`]; depth and size are limited, so hostile input costs time linear in its length.
+//!
+//! Layout: [`tree`] the values, [`reader`] text to tree, [`writer`] tree to text, [`error`] kinds, codes and errors.
+
+pub mod error;
+pub mod reader;
+pub mod tree;
+pub mod writer;
+
+pub use error::{Code, Error, Kind};
+pub use reader::{read_all, read_one};
+pub use tree::{Edn, Keyword, Node, Span, Symbol};

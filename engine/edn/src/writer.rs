@@ -1,0 +1,1 @@
+//! Tree to text. `Display` of [`crate::Edn`] writes the canonical one-line form.
