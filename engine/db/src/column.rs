@@ -1,0 +1,211 @@
+//! Typed columns of values: what scans produce and the query engine works on. Never a boxed value per row unless the
+//! rows really mix types.
+
+use std::sync::Arc;
+
+use crate::id::EntityId;
+use crate::value::{Value, ValueRef, ValueType};
+
+/// A column of text: views into shared buffers (a resident segment's) or into the column's own.
+#[derive(Clone, Debug, Default)]
+pub struct TextColumn {
+    buffers: Vec<Arc<[u8]>>,
+    own: Vec<u8>,
+    views: Vec<View>,
+}
+
+/// Where one text lies. `buffer` 0 is the column's own bytes, `n` the n-th shared buffer.
+#[derive(Clone, Copy, Debug)]
+struct View {
+    buffer: u32,
+    start: u32,
+    len: u32,
+}
+
+impl TextColumn {
+    /// Rows.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.views.len()
+    }
+
+    /// True without rows.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.views.is_empty()
+    }
+
+    /// The text of row `i`. O(1).
+    #[must_use]
+    pub fn get(&self, i: usize) -> &str {
+        std::str::from_utf8(self.bytes(i)).expect("only text is pushed")
+    }
+
+    /// The bytes of row `i`. O(1).
+    #[must_use]
+    pub fn bytes(&self, i: usize) -> &[u8] {
+        let view = self.views[i];
+        let buffer: &[u8] = match view.buffer {
+            0 => &self.own,
+            n => &self.buffers[n as usize - 1],
+        };
+        &buffer[view.start as usize..(view.start + view.len) as usize]
+    }
+
+    /// Copies `text` into the column.
+    pub fn push(&mut self, text: &str) {
+        let view = View { buffer: 0, start: self.own.len() as u32, len: text.len() as u32 };
+        self.own.extend_from_slice(text.as_bytes());
+        self.views.push(view);
+    }
+
+    /// Makes `buffer` known and returns its number for [`TextColumn::push_shared`]. Must hold UTF-8 at every range pushed.
+    pub fn share(&mut self, buffer: &Arc<[u8]>) -> u32 {
+        let known = self.buffers.iter().rposition(|held| Arc::ptr_eq(held, buffer));
+        let at = known.unwrap_or_else(|| {
+            self.buffers.push(buffer.clone());
+            self.buffers.len() - 1
+        });
+        at as u32 + 1
+    }
+
+    /// Appends a view of a shared buffer without copying.
+    pub fn push_shared(&mut self, buffer: u32, start: u32, len: u32) {
+        self.views.push(View { buffer, start, len });
+    }
+
+    /// Appends row `i` of `other`; shares its buffer if it has one.
+    pub fn push_from(&mut self, other: &TextColumn, i: usize) {
+        let view = other.views[i];
+        match view.buffer {
+            0 => self.push(other.get(i)),
+            n => {
+                let buffer = self.share(&other.buffers[n as usize - 1]);
+                self.push_shared(buffer, view.start, view.len);
+            }
+        }
+    }
+
+    /// The rows of `rows`, in that order. Buffers are shared, own bytes are copied once.
+    #[must_use]
+    pub fn gather(&self, rows: &[u32]) -> TextColumn {
+        let views = rows.iter().map(|&row| self.views[row as usize]).collect();
+        TextColumn { buffers: self.buffers.clone(), own: self.own.clone(), views }
+    }
+}
+
+/// A column of values of one type, or mixed.
+#[derive(Clone, Debug)]
+pub enum Column {
+    /// booleans
+    Boolean(Vec<bool>),
+    /// longs
+    Long(Vec<i64>),
+    /// entity ids and refs
+    Ref(Vec<u64>),
+    /// doubles
+    Double(Vec<f64>),
+    /// instants, milliseconds
+    Instant(Vec<i64>),
+    /// uuids
+    Uuid(Vec<u128>),
+    /// keywords, without colons
+    Keyword(TextColumn),
+    /// strings
+    String(TextColumn),
+    /// every other type, and rows of several types
+    Mixed(Vec<Value>),
+}
+
+impl Column {
+    /// An empty column fit for values of `ty`.
+    #[must_use]
+    pub fn of(ty: ValueType) -> Column {
+        match ty {
+            ValueType::Boolean => Column::Boolean(Vec::new()),
+            ValueType::Long => Column::Long(Vec::new()),
+            ValueType::Ref => Column::Ref(Vec::new()),
+            ValueType::Double => Column::Double(Vec::new()),
+            ValueType::Instant => Column::Instant(Vec::new()),
+            ValueType::Uuid => Column::Uuid(Vec::new()),
+            ValueType::Keyword => Column::Keyword(TextColumn::default()),
+            ValueType::String => Column::String(TextColumn::default()),
+            _ => Column::Mixed(Vec::new()),
+        }
+    }
+
+    /// Rows.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Column::Boolean(x) => x.len(),
+            Column::Long(x) | Column::Instant(x) => x.len(),
+            Column::Ref(x) => x.len(),
+            Column::Double(x) => x.len(),
+            Column::Uuid(x) => x.len(),
+            Column::Keyword(x) | Column::String(x) => x.len(),
+            Column::Mixed(x) => x.len(),
+        }
+    }
+
+    /// True without rows.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Row `i`, borrowed. O(1).
+    #[must_use]
+    pub fn get(&self, i: usize) -> ValueRef<'_> {
+        match self {
+            Column::Boolean(x) => ValueRef::Boolean(x[i]),
+            Column::Long(x) => ValueRef::Long(x[i]),
+            Column::Ref(x) => ValueRef::Ref(EntityId(x[i])),
+            Column::Double(x) => ValueRef::Double(x[i]),
+            Column::Instant(x) => ValueRef::Instant(x[i]),
+            Column::Uuid(x) => ValueRef::Uuid(x[i]),
+            Column::Keyword(x) => ValueRef::Keyword(x.get(i)),
+            Column::String(x) => ValueRef::String(x.get(i)),
+            Column::Mixed(x) => x[i].as_ref(),
+        }
+    }
+
+    /// Appends a value; a value of another type turns the column into a mixed one (O(n), once).
+    pub fn push(&mut self, value: ValueRef<'_>) {
+        match (&mut *self, value) {
+            (Column::Boolean(x), ValueRef::Boolean(v)) => x.push(v),
+            (Column::Long(x), ValueRef::Long(v)) | (Column::Instant(x), ValueRef::Instant(v)) => x.push(v),
+            (Column::Ref(x), ValueRef::Ref(v)) => x.push(v.0),
+            (Column::Double(x), ValueRef::Double(v)) => x.push(v),
+            (Column::Uuid(x), ValueRef::Uuid(v)) => x.push(v),
+            (Column::Keyword(x), ValueRef::Keyword(v)) | (Column::String(x), ValueRef::String(v)) => {
+                x.push(v)
+            }
+            (Column::Mixed(x), v) => x.push(v.to_value()),
+            (_, v) => {
+                let mut mixed: Vec<Value> = (0..self.len()).map(|i| self.get(i).to_value()).collect();
+                mixed.push(v.to_value());
+                *self = Column::Mixed(mixed);
+            }
+        }
+    }
+
+    /// The rows of `rows`, in that order.
+    #[must_use]
+    pub fn gather(&self, rows: &[u32]) -> Column {
+        fn pick<T: Clone>(from: &[T], rows: &[u32]) -> Vec<T> {
+            rows.iter().map(|&row| from[row as usize].clone()).collect()
+        }
+        match self {
+            Column::Boolean(x) => Column::Boolean(pick(x, rows)),
+            Column::Long(x) => Column::Long(pick(x, rows)),
+            Column::Ref(x) => Column::Ref(pick(x, rows)),
+            Column::Double(x) => Column::Double(pick(x, rows)),
+            Column::Instant(x) => Column::Instant(pick(x, rows)),
+            Column::Uuid(x) => Column::Uuid(pick(x, rows)),
+            Column::Keyword(x) => Column::Keyword(x.gather(rows)),
+            Column::String(x) => Column::String(x.gather(rows)),
+            Column::Mixed(x) => Column::Mixed(pick(x, rows)),
+        }
+    }
+}
