@@ -1,6 +1,7 @@
 //! The one error of the product: a [`Kind`] that says what the caller must do, a [`Code`] that says what happened,
 //! a message, and where there is source text the [`Span`] at fault and a hint that mends it.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::tree::Span;
@@ -205,7 +206,7 @@ struct Inner {
     message: String,
     span: Option<Span>,
     hint: Option<String>,
-    details: Vec<(&'static str, String)>,
+    details: Vec<(Cow<'static, str>, String)>,
 }
 
 impl Error {
@@ -232,8 +233,8 @@ impl Error {
 
     /// A named fact of the message, machine-readable: `attribute`, `value`, `limit`, …
     #[must_use]
-    pub fn with(mut self, name: &'static str, value: impl fmt::Display) -> Self {
-        self.0.details.push((name, value.to_string()));
+    pub fn with(mut self, name: impl Into<Cow<'static, str>>, value: impl fmt::Display) -> Self {
+        self.0.details.push((name.into(), value.to_string()));
         self
     }
 
@@ -269,7 +270,7 @@ impl Error {
 
     /// The named facts.
     #[must_use]
-    pub fn details(&self) -> &[(&'static str, String)] {
+    pub fn details(&self) -> &[(Cow<'static, str>, String)] {
         &self.0.details
     }
 }

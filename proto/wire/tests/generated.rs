@@ -52,5 +52,8 @@ fn generated_code_is_current() {
     }
     let stale = "run ANNALS_REGENERATE=1 cargo test -p annals-wire --test generated";
     assert!(fs::read_to_string(folder.join(CODE)).expect("readable") == code, "{CODE} is stale: {stale}");
-    assert!(fs::read(folder.join(DESCRIPTORS)).expect("readable") == descriptors, "{DESCRIPTORS} is stale: {stale}");
+    assert!(
+        fs::read(folder.join(DESCRIPTORS)).expect("readable") == descriptors,
+        "{DESCRIPTORS} is stale: {stale}"
+    );
 }
