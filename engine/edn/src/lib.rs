@@ -4,13 +4,18 @@
 //! nothing of databases, attributes or queries. Called by every crate. Owns nothing, keeps no state, does no I/O.
 //! Reading fails with a spanned [`Error`]; depth and size are limited, so hostile input costs time linear in its length.
 //!
-//! Layout: [`tree`] the values, [`reader`] text to tree, [`writer`] tree to text, [`error`] kinds, codes and errors.
+//! Layout: [`tree`] the values, [`reader`] text to tree, [`instant`] dates and times, [`writer`] tree to text, [`error`]
+//! kinds, codes and errors, [`render`] an error shown under its line of source.
 
 pub mod error;
+pub mod instant;
 pub mod reader;
+pub mod render;
 pub mod tree;
 pub mod writer;
 
 pub use error::{Code, Error, Kind};
-pub use reader::{read_all, read_one};
+pub use reader::{Forms, is_name, read_all, read_one};
+pub use render::render;
 pub use tree::{Edn, Keyword, Node, Span, Symbol};
+pub use writer::write;

@@ -1,4 +1,7 @@
-//! The value tree. Every form carries its [`Span`]; equality, order and hashing ignore spans.
+//! The value tree. Every form carries its [`Span`]; equality and hashing ignore spans.
+
+mod access;
+mod identity;
 
 use std::fmt;
 use std::sync::Arc;
@@ -34,6 +37,7 @@ pub struct Keyword(Arc<str>);
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Symbol(Arc<str>);
 
+/// Splits at the first slash; a slash that begins or ends the text is part of the name.
 fn split(text: &str) -> (Option<&str>, &str) {
     match text.find('/') {
         Some(at) if at > 0 && at + 1 < text.len() => (Some(&text[..at]), &text[at + 1..]),
@@ -101,7 +105,7 @@ pub struct Edn {
 }
 
 /// What a form is. Maps and sets keep their written order.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Node {
     /// `nil`
     Nil,
@@ -150,11 +154,5 @@ impl Edn {
 impl From<Node> for Edn {
     fn from(node: Node) -> Self {
         Self::new(node)
-    }
-}
-
-impl PartialEq for Edn {
-    fn eq(&self, other: &Self) -> bool {
-        self.node == other.node
     }
 }
