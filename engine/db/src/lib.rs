@@ -5,6 +5,7 @@
 //!
 //! Reading order: [`id`], [`value`], [`datom`], [`schema`], [`column`], [`order`], then the indexes and the database value.
 
+pub mod bootstrap;
 pub mod column;
 pub mod database;
 pub mod datom;

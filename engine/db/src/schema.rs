@@ -3,11 +3,14 @@
 
 use std::sync::Arc;
 
-use annals_edn::Keyword;
+use annals_edn::{Code, Error, Keyword};
 use rustc_hash::FxHashMap;
 
-use crate::id::{AttrId, EntityId};
-use crate::value::ValueType;
+use crate::Result;
+use crate::bootstrap::{self, attr};
+use crate::id::{AttrId, EntityId, Partition};
+use crate::log::TxBody;
+use crate::value::{Value, ValueType};
 
 /// How many values an entity may have for an attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -83,6 +86,10 @@ pub struct Schema {
     pub(crate) attributes: FxHashMap<AttrId, Arc<Attribute>>,
     pub(crate) by_ident: FxHashMap<Keyword, EntityId>,
     pub(crate) idents: FxHashMap<EntityId, Keyword>,
+    /// the counter that the next element in `:db.part/db` gets
+    pub(crate) next_element: u32,
+    /// composite attributes, ascending
+    pub(crate) composites: Vec<AttrId>,
     pub(crate) revision: u64,
 }
 
@@ -121,4 +128,219 @@ impl Schema {
     pub fn revision(&self) -> u64 {
         self.revision
     }
+
+    /// The counter that the next schema element gets in `:db.part/db`; below [`bootstrap::MAX_ELEMENTS`].
+    #[must_use]
+    pub fn next_element(&self) -> u32 {
+        self.next_element
+    }
+
+    /// The composite tuple attributes, ascending.
+    #[must_use]
+    pub fn composites(&self) -> &[AttrId] {
+        &self.composites
+    }
+
+    /// The schema after `body`, `None` when it touches none of it. One pass over the datoms; O(schema) when it does.
+    ///
+    /// # Errors
+    /// `DATA_LOSS` when the datoms make no sense as a schema, which no decided transaction's do.
+    pub fn apply(&self, body: &TxBody) -> Result<Option<Schema>> {
+        let touches = |datom: &crate::Datom| {
+            datom.a <= bootstrap::LAST_PROPERTY || datom.e.partition() == Partition::DB
+        };
+        if !body.datoms.iter().any(touches) {
+            return Ok(None);
+        }
+        let mut next = self.clone();
+        next.revision += 1;
+        let mut changed = Vec::new();
+        for added in [false, true] {
+            for datom in body.datoms.iter().filter(|datom| datom.added == added && touches(datom)) {
+                next.note(datom.e, datom.a, &datom.v, added)?;
+                if datom.a <= bootstrap::LAST_PROPERTY && datom.e.partition() == Partition::DB {
+                    changed.push(datom.e);
+                }
+            }
+        }
+        changed.sort_unstable();
+        changed.dedup();
+        for e in changed {
+            next.rebuild(self, e, body)?;
+        }
+        Ok(Some(next))
+    }
+
+    fn note(&mut self, e: EntityId, a: AttrId, v: &Value, added: bool) -> Result<()> {
+        if let Some(AttrId(counter)) = e.as_attr() {
+            self.next_element = self.next_element.max(counter + 1);
+        }
+        if a == attr::IDENT && added {
+            let Value::Keyword(ident) = v else { return Err(nonsense(e, a)) };
+            self.name(e, ident);
+        }
+        Ok(())
+    }
+
+    /// A retracted or superseded ident keeps resolving until it is given to another entity.
+    fn name(&mut self, e: EntityId, ident: &Keyword) {
+        let before = self.by_ident.insert(ident.clone(), e);
+        if let Some(former) = before.filter(|former| *former != e)
+            && self.idents.get(&former) == Some(ident)
+        {
+            self.idents.remove(&former);
+        }
+        self.idents.insert(e, ident.clone());
+    }
+
+    /// The attribute `e` after the datoms about it in `body`. An element without a value type is no attribute.
+    fn rebuild(&mut self, before: &Schema, e: EntityId, body: &TxBody) -> Result<()> {
+        let id = e.as_attr().ok_or_else(|| nonsense(e, attr::IDENT))?;
+        let mut draft = Draft::of(before.attribute(id));
+        let own = || body.datoms.iter().filter(|datom| datom.e == e);
+        for datom in own().filter(|datom| !datom.added).chain(own().filter(|datom| datom.added)) {
+            draft.set(self, datom.a, datom.added.then_some(&datom.v)).ok_or_else(|| nonsense(e, datom.a))?;
+        }
+        let former = || before.attribute(id).map(|attribute| attribute.ident.clone());
+        let Some(ident) = self.idents.get(&e).cloned().or_else(former) else { return Ok(()) };
+        let Some(attribute) = draft.finish(id, ident) else { return Ok(()) };
+        if matches!(attribute.tuple, Some(TupleKind::Composite(_))) && !self.composites.contains(&id) {
+            self.composites.push(id);
+            self.composites.sort_unstable();
+        }
+        self.attributes.insert(id, Arc::new(attribute));
+        Ok(())
+    }
+}
+
+fn nonsense(e: EntityId, a: AttrId) -> Error {
+    Error::new(Code::DataLoss, format!("the fact {a:?} of schema element {e} makes no sense"))
+}
+
+/// An attribute while its facts are read.
+#[derive(Default)]
+struct Draft {
+    value_type: Option<ValueType>,
+    cardinality: Option<Cardinality>,
+    unique: Option<Unique>,
+    indexed: bool,
+    component: bool,
+    no_history: bool,
+    fulltext: bool,
+    tuple: Option<TupleKind>,
+}
+
+impl Draft {
+    fn of(attribute: Option<&Arc<Attribute>>) -> Draft {
+        let Some(attribute) = attribute else { return Draft::default() };
+        Draft {
+            value_type: Some(attribute.value_type),
+            cardinality: Some(attribute.cardinality),
+            unique: attribute.unique,
+            indexed: attribute.indexed,
+            component: attribute.component,
+            no_history: attribute.no_history,
+            fulltext: attribute.fulltext,
+            tuple: attribute.tuple.clone(),
+        }
+    }
+
+    /// Takes one fact: `v` asserted, or retracted (`None`). `None` when the value makes no sense.
+    fn set(&mut self, schema: &Schema, a: AttrId, v: Option<&Value>) -> Option<()> {
+        match a {
+            attr::VALUE_TYPE => self.value_type = optional(v, type_value)?,
+            attr::CARDINALITY => self.cardinality = optional(v, cardinality_value)?,
+            attr::UNIQUE => self.unique = optional(v, unique_value)?,
+            attr::INDEX => self.indexed = flag(v)?,
+            attr::IS_COMPONENT => self.component = flag(v)?,
+            attr::NO_HISTORY => self.no_history = flag(v)?,
+            attr::FULLTEXT => self.fulltext = flag(v)?,
+            attr::TUPLE_ATTRS => self.tuple = optional(v, |v| composite_value(schema, v))?,
+            attr::TUPLE_TYPES => self.tuple = optional(v, heterogeneous_value)?,
+            attr::TUPLE_TYPE => self.tuple = optional(v, homogeneous_value)?,
+            _ => {}
+        }
+        Some(())
+    }
+
+    fn finish(self, id: AttrId, ident: Keyword) -> Option<Attribute> {
+        Some(Attribute {
+            id,
+            ident,
+            value_type: self.value_type?,
+            cardinality: self.cardinality?,
+            unique: self.unique,
+            indexed: self.indexed,
+            component: self.component,
+            no_history: self.no_history,
+            fulltext: self.fulltext,
+            tuple: self.tuple,
+        })
+    }
+}
+
+/// A retraction clears (`Some(None)`); an assertion must convert.
+fn optional<X>(v: Option<&Value>, convert: impl Fn(&Value) -> Option<X>) -> Option<Option<X>> {
+    match v {
+        None => Some(None),
+        Some(v) => convert(v).map(Some),
+    }
+}
+
+fn flag(v: Option<&Value>) -> Option<bool> {
+    match v {
+        None => Some(false),
+        Some(Value::Boolean(on)) => Some(*on),
+        Some(_) => None,
+    }
+}
+
+/// The value type that a fact of `:db/valueType` names.
+pub(crate) fn type_value(v: &Value) -> Option<ValueType> {
+    let Value::Ref(e) = v else { return None };
+    bootstrap::type_of_entity(*e)
+}
+
+/// The cardinality that a fact of `:db/cardinality` names.
+pub(crate) fn cardinality_value(v: &Value) -> Option<Cardinality> {
+    match v {
+        Value::Ref(bootstrap::CARDINALITY_ONE) => Some(Cardinality::One),
+        Value::Ref(bootstrap::CARDINALITY_MANY) => Some(Cardinality::Many),
+        _ => None,
+    }
+}
+
+/// The kind that a fact of `:db/unique` names.
+pub(crate) fn unique_value(v: &Value) -> Option<Unique> {
+    match v {
+        Value::Ref(bootstrap::UNIQUE_IDENTITY) => Some(Unique::Identity),
+        Value::Ref(bootstrap::UNIQUE_VALUE) => Some(Unique::Value),
+        _ => None,
+    }
+}
+
+fn composite_value(schema: &Schema, v: &Value) -> Option<TupleKind> {
+    let members: Option<Vec<AttrId>> =
+        keywords(v)?.into_iter().map(|ident| schema.entid(ident)?.as_attr()).collect();
+    Some(TupleKind::Composite(members?.into()))
+}
+
+fn heterogeneous_value(v: &Value) -> Option<TupleKind> {
+    let types: Option<Vec<ValueType>> = keywords(v)?.into_iter().map(type_ident).collect();
+    Some(TupleKind::Heterogeneous(types?.into()))
+}
+
+fn homogeneous_value(v: &Value) -> Option<TupleKind> {
+    let Value::Keyword(ident) = v else { return None };
+    type_ident(ident).map(TupleKind::Homogeneous)
+}
+
+fn keywords(v: &Value) -> Option<Vec<&Keyword>> {
+    let Value::Tuple(slots) = v else { return None };
+    slots.iter().map(|slot| if let Some(Value::Keyword(ident)) = slot { Some(ident) } else { None }).collect()
+}
+
+/// The type of the ident `:db.type/…`.
+pub(crate) fn type_ident(ident: &Keyword) -> Option<ValueType> {
+    (ident.namespace() == Some("db.type")).then(|| ValueType::from_name(ident.name())).flatten()
 }
