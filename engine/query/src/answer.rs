@@ -1,0 +1,1 @@
+//! Rows to the shape that `:find` asks for.
