@@ -1,1 +1,25 @@
-//! placeholder
+//! The conformance runner: cases in the format of the oracle, run against any [`System`], compared with what they expect.
+//!
+//! What it is not: it holds no rule of the database; it substitutes names, asks, names ids in answers, and compares.
+//! Called by the integration tests of this crate, which point it at the case files under tests/conformance.
+//!
+//! A *system* makes empty databases and answers in EDN, so that the engine in process and the thin client over the wire
+//! run the same cases. A case that does not pass stands in pending.edn with what it waits for; one that passes must not.
+//!
+//! Layout: [`case`] the files, [`system`] what is asked, [`names`] ids to names and back, [`columns`] which columns of a
+//! query are entities, [`shape`] answers made comparable, [`runner`] one case, [`suite`] all files with [`pending`].
+
+pub mod case;
+pub mod columns;
+pub mod names;
+pub mod pending;
+pub mod runner;
+pub mod shape;
+pub mod suite;
+pub mod system;
+
+pub use case::Case;
+pub use pending::Pending;
+pub use runner::{Outcome, run_case};
+pub use suite::{Selection, Tally, run_files};
+pub use system::{Attribute, Committed, Database, Datom, Point, Source, System, View};
