@@ -121,7 +121,7 @@ fn get_membership(reader: &mut Reader) -> Result<Membership, Malformed> {
         let id = reader.u64()?;
         nodes.insert(id, Member { addr: reader.text()?, name: reader.text()? });
     }
-    Ok(Membership::new_with_defaults(configs, nodes))
+    Membership::new(configs, nodes).map_err(|_| Malformed::Unknown { what: "membership", tag: 0 })
 }
 
 pub(crate) fn put_stored_membership(out: &mut impl BufMut, stored: &StoredMembership) {
@@ -142,7 +142,7 @@ mod tests {
     fn payloads_survive_a_round_trip() {
         let member = |n: u64| (n, Member { addr: format!("host-{n}:4334"), name: format!("node-{n}") });
         let joint = vec![BTreeSet::from([1, 2, 3]), BTreeSet::from([2, 3, 4])];
-        let membership = Membership::new_with_defaults(joint, (1..=5).map(member).collect::<BTreeMap<_, _>>());
+        let membership = Membership::new(joint, (1..=5).map(member).collect::<BTreeMap<_, _>>()).unwrap();
         let payloads =
             [EntryPayload::Blank, EntryPayload::Normal(CommandBytes(Bytes::from_static(b"abc"))), EntryPayload::Membership(membership)];
         for payload in payloads {

@@ -46,7 +46,7 @@ openraft::declare_raft_types!(
         AsyncRuntime = openraft_rt_tokio::TokioRuntime,
 );
 
-pub(crate) type Term = openraft::impls::leader_id_std::CommittedLeaderId<u64>;
+pub(crate) type Term = openraft::alias::CommittedLeaderIdOf<Types>;
 pub(crate) type Vote = openraft::alias::VoteOf<Types>;
 pub(crate) type LogId = openraft::alias::LogIdOf<Types>;
 pub(crate) type Entry = openraft::alias::EntryOf<Types>;
@@ -60,5 +60,5 @@ pub(crate) type Raft = openraft::Raft<Types, super::state_machine::Adapter>;
 
 /// The log id of `index` in the term of the leader that wrote it.
 pub(crate) fn log_id(term: u64, index: u64) -> LogId {
-    LogId::new(Term::new(term), index)
+    LogId::new(Term::from(term), index)
 }
