@@ -141,7 +141,6 @@ struct Inner {
     leadership: watch::Receiver<Option<u64>>,
     status: watch::Receiver<RaftStatus>,
     runtime: Mutex<Option<Runtime>>,
-    _leader_watch: Mutex<openraft::WatchChangeHandle<Types>>,
     _data_dir: Option<DataDir>,
 }
 
@@ -198,8 +197,7 @@ impl RaftHandle {
                 return Err(Error::new(Code::DamagedLog, format!("node {id} cannot recover: {reason:?}")));
             }
         };
-        let (leadership, leader_watch) = watch_leadership(&runtime, &raft);
-        let status = watch_status(&runtime, &raft);
+        let (leadership, status) = watch_status(&runtime, &raft, id);
         let inner = Inner {
             raft,
             config,
@@ -207,7 +205,6 @@ impl RaftHandle {
             leadership,
             status,
             runtime: Mutex::new(Some(runtime)),
-            _leader_watch: Mutex::new(leader_watch),
             _data_dir: data_dir,
         };
         let this = Self { inner: Arc::new(inner) };
@@ -425,54 +422,49 @@ fn damaged(config: &RaftConfig, error: &io::Error) -> Error {
     }
 }
 
-fn watch_leadership(
+/// Follows openraft's own account of itself. The saved vote alone would not do: after a restart it still names this
+/// member as the leader of a term that is over.
+fn watch_status(
     runtime: &Runtime,
     raft: &Raft,
-) -> (watch::Receiver<Option<u64>>, openraft::WatchChangeHandle<Types>) {
-    let _entered = runtime.enter();
-    let (tx, rx) = watch::channel(None);
-    let stop = tx.clone();
-    let handle = raft.on_leader_change(
-        move |leader| {
-            tx.send_replace(Some(leader.term));
-            std::future::ready(())
-        },
-        move |_| {
-            stop.send_replace(None);
-            std::future::ready(())
-        },
-    );
-    (rx, handle)
-}
-
-fn watch_status(runtime: &Runtime, raft: &Raft) -> watch::Receiver<RaftStatus> {
+    id: NodeId,
+) -> (watch::Receiver<Option<u64>>, watch::Receiver<RaftStatus>) {
     let mut metrics = raft.server_metrics();
-    let read = |metrics: &openraft::metrics::RaftServerMetrics<Types>| {
-        let stored = &metrics.membership_config;
-        let voters: BTreeSet<NodeId> = stored.voter_ids().collect();
-        RaftStatus {
-            term: metrics.vote.leader_id.term,
-            leader: metrics.current_leader,
-            role: match metrics.state {
-                ServerState::Leader => Role::Leader,
-                ServerState::Follower | ServerState::Candidate => Role::Follower,
-                ServerState::Learner => Role::Learner,
-                ServerState::Shutdown => Role::Stopped,
-            },
-            members: stored.nodes().map(|(id, member)| (*id, (member.clone(), voters.contains(id)))).collect(),
-        }
-    };
-    let (tx, rx) = watch::channel(read(&metrics.borrow_watched()));
+    let initial = status_of(&metrics.borrow_watched());
+    let (leadership, leadership_rx) = watch::channel(None);
+    let (status, status_rx) = watch::channel(initial);
     runtime.spawn(async move {
-        while metrics.changed().await.is_ok() {
-            let status = read(&metrics.borrow_watched());
-            tx.send_if_modified(|current| *current != status && {
-                *current = status;
+        loop {
+            let current = status_of(&metrics.borrow_watched());
+            let leads = current.role == Role::Leader && current.leader == Some(id);
+            let term = leads.then_some(current.term);
+            leadership.send_if_modified(|known| std::mem::replace(known, term) != term);
+            status.send_if_modified(|known| *known != current && {
+                *known = current;
                 true
             });
+            if metrics.changed().await.is_err() {
+                return;
+            }
         }
     });
-    rx
+    (leadership_rx, status_rx)
+}
+
+fn status_of(metrics: &openraft::metrics::RaftServerMetrics<Types>) -> RaftStatus {
+    let stored = &metrics.membership_config;
+    let voters: BTreeSet<NodeId> = stored.voter_ids().collect();
+    RaftStatus {
+        term: metrics.vote.leader_id.term,
+        leader: metrics.current_leader,
+        role: match metrics.state {
+            ServerState::Leader => Role::Leader,
+            ServerState::Follower | ServerState::Candidate => Role::Follower,
+            ServerState::Learner => Role::Learner,
+            ServerState::Shutdown => Role::Stopped,
+        },
+        members: stored.nodes().map(|(id, member)| (*id, (member.clone(), voters.contains(id)))).collect(),
+    }
 }
 
 #[cfg(test)]

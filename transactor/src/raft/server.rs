@@ -97,7 +97,7 @@ impl RaftService for RaftServer {
 
     async fn read_index(&self, request: Request<v1::ReadIndexRequest>) -> Result<Response<v1::ReadIndexResponse>, Status> {
         self.check(request.into_inner().envelope.as_ref())?;
-        let position = self.handle.read_index_as_leader().await?;
+        let position = self.handle.read_index_as_leader().await.map_err(|error| annals_wire::error::to_status(&error))?;
         let read_log_id = v1::RaftLogId { term: position.term, index: position.index };
         Ok(Response::new(v1::ReadIndexResponse { term: position.term, read_log_id: Some(read_log_id) }))
     }
