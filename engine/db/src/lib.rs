@@ -14,6 +14,7 @@ pub mod log;
 pub mod order;
 pub mod range;
 pub mod schema;
+pub mod segment;
 pub mod tx;
 pub mod value;
 
