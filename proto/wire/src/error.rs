@@ -176,6 +176,9 @@ fn foreign(status: &Status) -> Error {
         )
         .hint("see tls.ca of the profile, and that the endpoint's host name is in the certificate");
     }
+    if status.code() == tonic::Code::Cancelled && chain.contains("Timeout expired") {
+        return Error::new(Code::DeadlineExceeded, "the call's deadline has passed");
+    }
     let transport = status.source().is_some()
         && matches!(
             status.code(),
