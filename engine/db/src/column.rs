@@ -86,6 +86,13 @@ impl TextColumn {
         }
     }
 
+    /// Drops all rows and shared buffers; keeps what was allocated.
+    pub fn clear(&mut self) {
+        self.buffers.clear();
+        self.own.clear();
+        self.views.clear();
+    }
+
     /// The rows of `rows`, in that order. Buffers are shared, own bytes are copied once.
     #[must_use]
     pub fn gather(&self, rows: &[u32]) -> TextColumn {
@@ -187,6 +194,19 @@ impl Column {
                 mixed.push(v.to_value());
                 *self = Column::Mixed(mixed);
             }
+        }
+    }
+
+    /// Drops all rows; the type stays, and what was allocated.
+    pub fn clear(&mut self) {
+        match self {
+            Column::Boolean(x) => x.clear(),
+            Column::Long(x) | Column::Instant(x) => x.clear(),
+            Column::Ref(x) => x.clear(),
+            Column::Double(x) => x.clear(),
+            Column::Uuid(x) => x.clear(),
+            Column::Keyword(x) | Column::String(x) => x.clear(),
+            Column::Mixed(x) => x.clear(),
         }
     }
 

@@ -1,14 +1,28 @@
 //! The database value: immutable, cheap to clone, readable at any point in time.
+//!
+//! What it is: schema at basis, index root, layers of novelty, basis, and a view. What it is not: a connection; it never
+//! changes, and whoever holds one sees the same facts for ever. Called by everybody. It owns shares of the arenas it
+//! reads. Reads fail when the store does; a value over novelty alone cannot fail.
 
-use std::sync::Arc;
+mod count;
+mod known;
+mod line;
+mod point;
+mod probe;
+
+use std::sync::{Arc, LazyLock};
+
+use smallvec::SmallVec;
 
 use crate::Result;
-use crate::column::Column;
-use crate::id::{AttrId, EntityId, T};
-use crate::log::TxBody;
-use crate::range::{Batch, Columns, Probe, Range};
+use crate::bootstrap;
+use crate::id::T;
+use crate::novelty::{Layer, Marks, Tuning};
+use crate::range::{Columns, Range};
+pub use crate::scan::Scan;
+use crate::scan::window::Window;
 use crate::schema::Schema;
-use crate::value::{Value, ValueRef};
+use known::Known;
 
 /// 128 random bits that name a database inside the system; its name is only for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -52,41 +66,55 @@ pub enum Point {
 /// A database value. Clones share everything; no method blocks on a writer.
 #[derive(Clone)]
 pub struct Db {
-    pub(crate) schema: Arc<Schema>,
-    pub(crate) view: View,
-    pub(crate) basis: T,
+    origin: Arc<Origin>,
+    known: Arc<Known>,
+    /// the bootstrap, the line's novelty, then private overlays; each ends where the next begins
+    layers: SmallVec<[Held; 2]>,
+    view: View,
+    basis: T,
+    next_counter: u64,
+    last_instant: i64,
 }
 
-/// Rows of a range, a batch at a time.
-pub struct Scan<'a> {
-    pub(crate) db: &'a Db,
+/// What never changes in the life of a database.
+struct Origin {
+    incarnation: Incarnation,
+    options: Options,
 }
 
-impl Scan<'_> {
-    /// Refills `batch` (cleared first) with at most [`crate::range::BATCH_ROWS`] rows; false at the end.
-    ///
-    /// # Errors
-    /// `SEGMENT_UNAVAILABLE` or `DATA_LOSS` from the store.
-    pub fn next(&mut self, _batch: &mut Batch) -> Result<bool> {
-        unimplemented!()
-    }
+/// A layer as one value sees it.
+#[derive(Clone)]
+pub(crate) struct Held {
+    pub(crate) layer: Arc<Layer>,
+    /// one past the last event seen
+    pub(crate) end: u32,
+    /// the last t seen
+    pub(crate) upto: u64,
 }
 
-#[allow(unused_variables)]
 impl Db {
     /// A database without transactions, at t 0.
     #[must_use]
     pub fn empty(incarnation: Incarnation, options: Options) -> Db {
-        unimplemented!()
+        Db::empty_tuned(incarnation, options, Tuning::default())
     }
 
-    /// This value after one decided transaction, which must continue it (`t == basis + 1`). O(datoms log n); shares the
-    /// novelty when this value is the newest of its line, branches otherwise.
-    ///
-    /// # Errors
-    /// `DIVERGED` when the body does not continue this value.
-    pub fn apply(&self, body: &Arc<TxBody>) -> Result<Db> {
-        unimplemented!()
+    pub(crate) fn empty_tuned(incarnation: Incarnation, options: Options, tuning: Tuning) -> Db {
+        let bootstrap = Held {
+            layer: bootstrap_layer().clone(),
+            end: bootstrap::datoms().len() as u32,
+            upto: 0,
+        };
+        let line = Held { layer: Arc::new(Layer::new(0, tuning)), end: 0, upto: 0 };
+        Db {
+            origin: Arc::new(Origin { incarnation, options }),
+            known: Arc::new(Known::bootstrap()),
+            layers: SmallVec::from_buf([bootstrap, line]),
+            view: View::default(),
+            basis: T(0),
+            next_counter: bootstrap::FIRST_COUNTER,
+            last_instant: i64::MIN,
+        }
     }
 
     /// The newest t this value knows.
@@ -98,31 +126,31 @@ impl Db {
     /// The schema at the basis.
     #[must_use]
     pub fn schema(&self) -> &Arc<Schema> {
-        &self.schema
+        &self.known.schema
     }
 
     /// The incarnation.
     #[must_use]
     pub fn incarnation(&self) -> Incarnation {
-        unimplemented!()
+        self.origin.incarnation
     }
 
     /// The options.
     #[must_use]
     pub fn options(&self) -> Options {
-        unimplemented!()
+        self.origin.options
     }
 
     /// The counter the next new entity gets.
     #[must_use]
     pub fn next_counter(&self) -> u64 {
-        unimplemented!()
+        self.next_counter
     }
 
     /// `:db/txInstant` of the basis, `i64::MIN` at t 0.
     #[must_use]
     pub fn last_instant(&self) -> i64 {
-        unimplemented!()
+        self.last_instant
     }
 
     /// How it looks at its datoms.
@@ -131,117 +159,61 @@ impl Db {
         self.view
     }
 
-    /// The same value seen as of `t`, inclusive, with today's schema.
+    /// The same value seen as of `t`, inclusive, with today's schema. Of two calls the earlier t counts.
     #[must_use]
     pub fn as_of(&self, t: T) -> Db {
-        unimplemented!()
+        let as_of = self.view.as_of.map_or(t, |held| held.min(t));
+        Db { view: View { as_of: Some(as_of), ..self.view }, ..self.clone() }
     }
 
-    /// The same value without what was known at `t`.
+    /// The same value without what was known at `t`. Of two calls the later t counts.
     #[must_use]
     pub fn since(&self, t: T) -> Db {
-        unimplemented!()
+        let since = self.view.since.map_or(t, |held| held.max(t));
+        Db { view: View { since: Some(since), ..self.view }, ..self.clone() }
     }
 
     /// The same value with every assertion and retraction.
     #[must_use]
     pub fn history(&self) -> Db {
-        unimplemented!()
-    }
-
-    /// This database as it stood at `t`, schema included.
-    ///
-    /// # Errors
-    /// `BASIS_NOT_REACHED` in the future, `BASIS_COLLECTED` when the rows for it are gone.
-    pub fn at(&self, t: T) -> Result<Db> {
-        unimplemented!()
-    }
-
-    /// The t a point in time means: a t itself, or the last transaction not after an instant.
-    ///
-    /// # Errors
-    /// Only of the store.
-    pub fn point(&self, point: Point) -> Result<T> {
-        unimplemented!()
+        Db { view: View { history: true, ..self.view }, ..self.clone() }
     }
 
     /// The rows of `range` under this value's view, in index order (see [`crate::order`]). An AVET range of an
-    /// attribute that AVET does not hold is answered all the same, from AEVT sorted by value.
+    /// attribute that AVET does not hold is answered all the same, from AEVT sorted by value; an AVET range over
+    /// several attributes covers those that [`crate::Attribute::kept_in_avet`]. The client ids of transactions
+    /// (`:annals.tx/id`) are in a range only if it names that attribute.
     #[must_use]
     pub fn scan(&self, range: &Range, columns: Columns) -> Scan<'_> {
-        unimplemented!()
+        Scan::new(self, range, columns)
     }
 
-    /// About how many rows `range` has under the present view: exact on whole index entries and on novelty, an
-    /// estimate at the edges. Reads no leaf.
-    ///
-    /// # Errors
-    /// Only of the store.
-    pub fn count(&self, range: &Range) -> Result<u64> {
-        unimplemented!()
+    pub(crate) fn layers(&self) -> &[Held] {
+        &self.layers
     }
 
-    /// For each of `entities` (ascending), its values of `a`. One forward pass.
-    ///
-    /// # Errors
-    /// Only of the store.
-    pub fn probe_entities(&self, a: AttrId, entities: &[u64], with_t: bool) -> Result<Probe> {
-        unimplemented!()
-    }
-
-    /// For each of `values` (ascending in index order), the entities that have it for `a`, ascending.
-    ///
-    /// # Errors
-    /// Only of the store.
-    pub fn probe_values(&self, a: AttrId, values: &Column, with_t: bool) -> Result<Probe> {
-        unimplemented!()
-    }
-
-    /// The values of `a` of one entity with their t, in value order.
-    ///
-    /// # Errors
-    /// Only of the store.
-    pub fn values(&self, e: EntityId, a: AttrId) -> Result<smallvec::SmallVec<[(Value, T); 1]>> {
-        unimplemented!()
-    }
-
-    /// The t of the datom `[e a v]` if it holds.
-    ///
-    /// # Errors
-    /// Only of the store.
-    pub fn holds(&self, e: EntityId, a: AttrId, v: &ValueRef<'_>) -> Result<Option<T>> {
-        unimplemented!()
-    }
-
-    /// The first entity with that value of `a`: what a lookup ref finds.
-    ///
-    /// # Errors
-    /// Only of the store.
-    pub fn lookup(&self, a: AttrId, v: &ValueRef<'_>) -> Result<Option<EntityId>> {
-        unimplemented!()
-    }
-
-    /// The datoms whose value is a reference to `target`, by attribute, then entity.
-    ///
-    /// # Errors
-    /// Only of the store.
-    pub fn referrers(&self, target: EntityId) -> Result<Vec<(AttrId, EntityId, T)>> {
-        unimplemented!()
-    }
-
-    /// The decided transactions `start..end`, oldest first; at most `limit`.
-    ///
-    /// # Errors
-    /// Only of the store.
-    pub fn log(&self, start: T, end: T, limit: usize) -> Result<Vec<Arc<TxBody>>> {
-        unimplemented!()
-    }
-
-    /// The transaction that a client's transaction id became.
-    ///
-    /// # Errors
-    /// Only of the store.
-    pub fn transaction_by_client_id(&self, id: u128) -> Result<Option<Arc<TxBody>>> {
-        unimplemented!()
+    /// What this view shows.
+    pub(crate) fn window(&self) -> Window {
+        let basis = self.basis.0;
+        let hi = self.view.as_of.map_or(basis, |t| t.0.min(basis));
+        let lo = self.view.since.map_or(0, |t| t.0.saturating_add(1));
+        let history = self.view.history;
+        let careful =
+            (history || hi < basis) && self.layers.iter().any(|held| held.layer.hides_history());
+        Window { lo, hi, history, read: if careful { basis } else { hi }, careful }
     }
 }
+
+/// The datoms of t 0, which all databases share.
+fn bootstrap_layer() -> &'static Arc<Layer> {
+    static LAYER: LazyLock<Arc<Layer>> = LazyLock::new(|| {
+        let schema = Schema::bootstrap();
+        let kept = |a| schema.attribute(a).is_some_and(|attribute| attribute.kept_in_avet());
+        let marks = |datom: &crate::Datom| Marks { in_avet: kept(datom.a), unkept: false };
+        Arc::new(Layer::of_datoms(bootstrap::datoms(), marks))
+    });
+    &LAYER
+}
+
+/// For reads that answer at once.
+pub(crate) type Answer<X> = Result<X>;

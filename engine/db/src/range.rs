@@ -153,6 +153,16 @@ impl Batch {
         let v = ty.map_or_else(|| Column::Mixed(Vec::new()), Column::of);
         Batch { rows: 0, e: Vec::new(), a: Vec::new(), v, t: Vec::new(), added: Vec::new() }
     }
+
+    /// Drops the rows; keeps the type of the value column and what was allocated.
+    pub fn clear(&mut self) {
+        self.rows = 0;
+        self.e.clear();
+        self.a.clear();
+        self.v.clear();
+        self.t.clear();
+        self.added.clear();
+    }
 }
 
 /// What a batched look-up found: row `i` says that input number `input[i]` has this row. Inputs in order; an input

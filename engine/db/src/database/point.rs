@@ -1,0 +1,190 @@
+//! Point reads: one entity, one value. The transactor makes several a datom, so nothing is allocated on the way.
+
+use std::cmp::Ordering;
+
+use smallvec::SmallVec;
+
+use super::Db;
+use crate::Result;
+use crate::bootstrap::attr;
+use crate::id::{AttrId, EntityId, T};
+use crate::novelty::{Event, Seek};
+use crate::order::Index;
+use crate::range::{Batch, Columns, Range};
+use crate::scan::cursor::{Span, TableColumn};
+use crate::scan::window::{Mark, Marks, Window};
+use crate::value::{Value, ValueRef, ValueType};
+
+impl Db {
+    /// The values of `a` of one entity with their t, in value order. O(log n). A history view answers what its window
+    /// nets to.
+    ///
+    /// # Errors
+    /// Only of the store.
+    pub fn values(&self, e: EntityId, a: AttrId) -> Result<SmallVec<[(Value, T); 1]>> {
+        let window = self.netting_window();
+        let mut values = SmallVec::new();
+        if let Some(column) = TableColumn::of_attr(a)
+            && let Some(t) = e.as_t()
+        {
+            values.extend(self.table_value(column, t, &window).map(|v| (v, t)));
+            return Ok(values);
+        }
+        let mut found: SmallVec<[(&Event, Mark); 4]> = SmallVec::new();
+        self.visit(Index::Eavt, &window, &Seek::e_a(e.0, a.0), |event, mark| found.push((event, mark)));
+        if let [(event, mark)] = found[..] {
+            if mark.added && window.shows(mark.t) {
+                values.push((event.value(), T(mark.t)));
+            }
+            return Ok(values);
+        }
+        found.sort_by(|(x, _), (y, _)| x.v().cmp_index(&y.v()));
+        for fact in found.chunk_by(|(x, _), (y, _)| x.v().cmp_index(&y.v()) == Ordering::Equal) {
+            let t = net(&window, fact.iter().map(|(_, mark)| *mark));
+            values.extend(t.map(|t| (fact[0].0.value(), t)));
+        }
+        Ok(values)
+    }
+
+    /// The t of the datom `[e a v]` if it holds; `v` is matched by identity. O(log n).
+    ///
+    /// # Errors
+    /// Only of the store.
+    pub fn holds(&self, e: EntityId, a: AttrId, v: &ValueRef<'_>) -> Result<Option<T>> {
+        let window = self.netting_window();
+        if let Some(column) = TableColumn::of_attr(a)
+            && let Some(t) = e.as_t()
+        {
+            let held = self.table_value(column, t, &window);
+            return Ok(held.filter(|held| held.as_ref().identical(v)).map(|_| t));
+        }
+        let seek = Seek { v: Some(*v), ..Seek::e_a(e.0, a.0) };
+        let mut marks = Marks::new();
+        self.visit(Index::Eavt, &window, &seek, |_, mark| marks.push(mark));
+        Ok(net(&window, marks))
+    }
+
+    /// The first entity with that value of `a`, matched by identity: what a lookup ref finds. O(log n + entities that
+    /// had the value) where AVET holds `a`, O(datoms of `a`) elsewhere.
+    ///
+    /// # Errors
+    /// Only of the store.
+    pub fn lookup(&self, a: AttrId, v: &ValueRef<'_>) -> Result<Option<EntityId>> {
+        if a == attr::TX_ID
+            && let ValueRef::Uuid(id) = v
+        {
+            let window = self.netting_window();
+            return Ok(self.t_of_client(*id).filter(|t| window.shows(t.0)).map(EntityId::of_tx));
+        }
+        if !self.avet_is_whole(a) || a == attr::TX_INSTANT {
+            let netting = Db { view: super::View { history: false, ..self.view }, ..self.clone() };
+            let mut batch = Batch::new(None);
+            let range = Range::attr_value(a, v.to_value());
+            netting.scan(&range, Columns::E).next(&mut batch)?;
+            return Ok(batch.e.first().map(|&e| EntityId(e)));
+        }
+        Ok(self.entities_with(a, v).first().map(|&(e, _)| e))
+    }
+
+    /// The datoms whose value is a reference to `target`, by attribute, then entity. One seek a ref attribute.
+    ///
+    /// # Errors
+    /// Only of the store.
+    pub fn referrers(&self, target: EntityId) -> Result<Vec<(AttrId, EntityId, T)>> {
+        let refs = self.schema().attributes().filter(|attribute| attribute.value_type == ValueType::Ref);
+        let mut attrs: SmallVec<[AttrId; 16]> = refs.map(|attribute| attribute.id).collect();
+        attrs.sort_unstable();
+        let mut found = Vec::new();
+        for a in attrs {
+            if self.avet_is_whole(a) {
+                let rows = self.entities_with(a, &ValueRef::Ref(target));
+                found.extend(rows.into_iter().map(|(e, t)| (a, e, t)));
+            } else {
+                self.scan_referrers(a, target, &mut found)?;
+            }
+        }
+        Ok(found)
+    }
+
+    fn scan_referrers(
+        &self,
+        a: AttrId,
+        target: EntityId,
+        found: &mut Vec<(AttrId, EntityId, T)>,
+    ) -> Result<()> {
+        let mut batch = Batch::new(Some(ValueType::Ref));
+        let range = Range::attr_value(a, Value::Ref(target));
+        let mut scan = self.scan(&range, Columns::E.with(Columns::T));
+        while scan.next(&mut batch)? {
+            let rows = batch.e.iter().zip(&batch.t);
+            found.extend(rows.map(|(&e, &t)| (a, EntityId(e), T(t))));
+        }
+        Ok(())
+    }
+
+    /// The entities that have the value now, ascending, with the t of the datom. AVET must hold `a` whole.
+    fn entities_with(&self, a: AttrId, v: &ValueRef<'_>) -> SmallVec<[(EntityId, T); 2]> {
+        let window = self.netting_window();
+        let seek = Seek { e: None, a: Some(a.0), v: Some(*v) };
+        let mut found: SmallVec<[(u64, Mark); 4]> = SmallVec::new();
+        self.visit(Index::Avet, &window, &seek, |event, mark| found.push((event.e, mark)));
+        found.sort_by_key(|(e, _)| *e);
+        let facts = found.chunk_by(|(x, _), (y, _)| x == y);
+        let held = |fact: &[(u64, Mark)]| {
+            net(&window, fact.iter().map(|(_, mark)| *mark)).map(|t| (EntityId(fact[0].0), t))
+        };
+        facts.filter_map(held).collect()
+    }
+
+    /// AVET holds every event of `a` that this value sees.
+    pub(crate) fn avet_is_whole(&self, a: AttrId) -> bool {
+        self.known.avet.contains(&a)
+    }
+
+    /// The events under a prefix, newest layer last, in no other order.
+    pub(crate) fn visit<'a>(
+        &'a self,
+        index: Index,
+        window: &Window,
+        seek: &Seek<'_>,
+        mut visit: impl FnMut(&'a Event, Mark),
+    ) {
+        for held in self.layers() {
+            let Some(span) = Span::of(window, held) else { continue };
+            let events = held.layer.events();
+            for run in held.layer.levels(index, held.end).runs() {
+                let start = run.lower(events, seek);
+                for &at in &run.positions[start..] {
+                    let event = &events[at as usize];
+                    if seek.cmp_event(index, event) != Ordering::Equal {
+                        break;
+                    }
+                    if event.t <= span.read {
+                        let t = held.layer.base + u64::from(event.t);
+                        visit(event, Mark { t, added: event.added(), unkept: event.unkept() });
+                    }
+                }
+            }
+        }
+    }
+
+    /// A value of the transaction table.
+    pub(super) fn table_value(&self, column: TableColumn, t: T, window: &Window) -> Option<Value> {
+        let row = self.row(t).filter(|_| window.shows(t.0))?;
+        match column {
+            TableColumn::Instant => Some(Value::Instant(row.instant)),
+            TableColumn::ClientId => row.client_id.map(Value::Uuid),
+        }
+    }
+
+    pub(super) fn netting_window(&self) -> Window {
+        Window { history: false, ..self.window() }
+    }
+}
+
+/// The t of the assertion that the events of one fact net to.
+fn net(window: &Window, marks: impl IntoIterator<Item = Mark>) -> Option<T> {
+    let mut marks: Marks = marks.into_iter().collect();
+    window.net(&mut marks);
+    marks.first().map(|mark| T(mark.t))
+}

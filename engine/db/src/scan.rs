@@ -1,0 +1,147 @@
+//! Scans: the rows of a range under a view, a batch at a time.
+//!
+//! What it is: the merge of novelty runs, the transaction table and tree levels, netted as the view wants it. What it
+//! is not: a cursor that survives its database value. Called by the query engine and by the point reads that find more
+//! than one source. It owns the runs it reads. It fails when the store does.
+
+pub(crate) mod by_value;
+pub(crate) mod cursor;
+pub(crate) mod emit;
+pub(crate) mod merge;
+pub(crate) mod window;
+
+use std::ops::Bound;
+
+use crate::Result;
+use crate::database::Db;
+use crate::id::AttrId;
+use crate::order::Index;
+use crate::range::{Batch, Columns, Key, Range};
+use by_value::ByValue;
+use cursor::{Cursor, RunCursor, Span, TableColumn, TableCursor};
+use merge::Merge;
+use window::Window;
+
+/// Rows of a range, a batch at a time.
+pub struct Scan<'a> {
+    db: &'a Db,
+    columns: Columns,
+    /// what is still to be opened, the next one last
+    parts: Vec<Part>,
+    open: Open,
+}
+
+/// A piece of a scan that one source or one merge answers.
+enum Part {
+    Merge(Range),
+    ByValue(AttrId, Range),
+}
+
+enum Open {
+    Nothing,
+    Merge(Merge),
+    ByValue(ByValue),
+}
+
+impl<'a> Scan<'a> {
+    pub(crate) fn new(db: &'a Db, range: &Range, columns: Columns) -> Scan<'a> {
+        let mut parts = match range.index {
+            Index::Avet => avet_parts(db, range),
+            _ => vec![Part::Merge(range.clone())],
+        };
+        parts.reverse();
+        Scan { db, columns, parts, open: Open::Nothing }
+    }
+
+    /// Refills `batch` (cleared first) with at most [`crate::range::BATCH_ROWS`] rows; false at the end.
+    ///
+    /// # Errors
+    /// `SEGMENT_UNAVAILABLE` or `DATA_LOSS` from the store.
+    pub fn next(&mut self, batch: &mut Batch) -> Result<bool> {
+        batch.clear();
+        loop {
+            match &mut self.open {
+                Open::Nothing => {}
+                Open::Merge(merge) => merge.fill(batch),
+                Open::ByValue(rows) => rows.fill(self.columns, batch),
+            }
+            if emit::is_full(batch) {
+                return Ok(true);
+            }
+            let Some(part) = self.parts.pop() else { return Ok(batch.rows > 0) };
+            self.open = match part {
+                Part::Merge(range) => Open::Merge(open(self.db, &range, self.columns)),
+                Part::ByValue(a, range) => Open::ByValue(by_value(self.db, a, &range)?),
+            };
+        }
+    }
+}
+
+/// Every source that has rows in `range`.
+fn open(db: &Db, range: &Range, columns: Columns) -> Merge {
+    let window = db.window();
+    let mut merge = Merge { index: range.index, window, columns, cursors: smallvec::SmallVec::new() };
+    for held in db.layers() {
+        let Some(span) = Span::of(&window, held) else { continue };
+        let levels = held.layer.levels(range.index, held.end);
+        let cursors = levels
+            .runs()
+            .filter_map(|run| RunCursor::open(&held.layer, run, span, range, window.history))
+            .map(Cursor::Run);
+        merge.cursors.extend(cursors);
+    }
+    for column in [TableColumn::Instant, TableColumn::ClientId] {
+        merge.cursors.extend(TableCursor::open(db.layers(), column, &window, range).map(Cursor::Table));
+    }
+    merge
+}
+
+fn by_value(db: &Db, a: AttrId, range: &Range) -> Result<ByValue> {
+    let ty = db.schema().attribute(a).map(|attribute| attribute.value_type);
+    let mut scan = Scan {
+        db,
+        columns: Columns::ALL,
+        parts: vec![Part::Merge(Range::attr(a))],
+        open: Open::Nothing,
+    };
+    let (mut batch, mut rows) = (Batch::new(ty), ByValue::default());
+    while scan.next(&mut batch)? {
+        rows.take(a, range, &batch);
+    }
+    rows.sort();
+    Ok(rows)
+}
+
+/// One part an attribute: AVET where it is whole, else AEVT sorted. A range over several attributes covers those that
+/// are kept in AVET.
+fn avet_parts(db: &Db, range: &Range) -> Vec<Part> {
+    let attr = |bound: &Bound<Key>| match bound {
+        Bound::Included(key) | Bound::Excluded(key) => key.a,
+        Bound::Unbounded => None,
+    };
+    let (first, last) = (attr(&range.start), attr(&range.end));
+    if let (Some(first), Some(last)) = (first, last)
+        && first == last
+    {
+        return vec![avet_part(db, first, range.clone())];
+    }
+    let inside = |a: AttrId| first.is_none_or(|first| first <= a) && last.is_none_or(|last| a <= last);
+    let schema = db.schema();
+    let kept = schema.attributes().filter(|attribute| attribute.kept_in_avet() && inside(attribute.id));
+    let mut attrs: Vec<AttrId> = kept.map(|attribute| attribute.id).filter(|&a| TableColumn::ClientId.attr() != a).collect();
+    attrs.sort_unstable();
+    attrs.into_iter().map(|a| avet_part(db, a, clip(range, a))).collect()
+}
+
+fn avet_part(db: &Db, a: AttrId, range: Range) -> Part {
+    if db.avet_is_whole(a) { Part::Merge(range) } else { Part::ByValue(a, range) }
+}
+
+/// The part of an AVET range that lies within attribute `a`.
+fn clip(range: &Range, a: AttrId) -> Range {
+    let within = |bound: &Bound<Key>| match bound {
+        Bound::Included(key) | Bound::Excluded(key) if key.a == Some(a) => bound.clone(),
+        _ => Bound::Included(Key { a: Some(a), ..Key::default() }),
+    };
+    Range { index: Index::Avet, start: within(&range.start), end: within(&range.end) }
+}
