@@ -9,12 +9,13 @@ mod known;
 mod line;
 mod point;
 mod probe;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, LazyLock};
 
 use smallvec::SmallVec;
 
-use crate::Result;
 use crate::bootstrap;
 use crate::id::T;
 use crate::novelty::{Layer, Marks, Tuning};
@@ -214,6 +215,3 @@ fn bootstrap_layer() -> &'static Arc<Layer> {
     });
     &LAYER
 }
-
-/// For reads that answer at once.
-pub(crate) type Answer<X> = Result<X>;

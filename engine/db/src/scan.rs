@@ -20,7 +20,6 @@ use crate::range::{Batch, Columns, Key, Range};
 use by_value::ByValue;
 use cursor::{Cursor, RunCursor, Span, TableColumn, TableCursor};
 use merge::Merge;
-use window::Window;
 
 /// Rows of a range, a batch at a time.
 pub struct Scan<'a> {

@@ -39,7 +39,8 @@ impl Db {
 
     /// An AVET range of an attribute that AVET does not hold becomes the attribute's AEVT range.
     fn countable(&self, range: &Range) -> Range {
-        let Bound::Included(Key { a: Some(a), .. }) | Bound::Excluded(Key { a: Some(a), .. }) = range.start else {
+        let (Bound::Included(Key { a: Some(a), .. }) | Bound::Excluded(Key { a: Some(a), .. })) = range.start
+        else {
             return range.clone();
         };
         match range.index {

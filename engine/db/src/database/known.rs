@@ -27,7 +27,7 @@ struct Version {
 
 impl Known {
     pub(crate) fn bootstrap() -> Known {
-        let schema = Arc::new(Schema::bootstrap());
+        let schema = Schema::bootstrap();
         let kept = schema.attributes().filter(|attribute| attribute.kept_in_avet());
         // Client ids are in the transaction table, which is not in their order.
         let avet = kept.map(|attribute| attribute.id).filter(|&a| a != bootstrap::attr::TX_ID);

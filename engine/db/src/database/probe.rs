@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use super::{Db, Held};
 use crate::Result;
 use crate::column::Column;
-use crate::id::{AttrId, EntityId, T};
+use crate::id::{AttrId, EntityId};
 use crate::novelty::run::gallop;
 use crate::novelty::{Event, Layer, Run, Seek};
 use crate::order::Index;
