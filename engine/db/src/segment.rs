@@ -9,15 +9,22 @@
 //! Reading order: [`envelope`] what every segment starts with, [`leaf`] datoms as columns (over `packed`, `texts`,
 //! `stream`), [`inner`] directories, [`tree`] a tree opened for reading, [`port`] where segments come from.
 
+pub mod base;
 pub(crate) mod bytes;
 pub mod envelope;
 pub mod hash;
 pub mod inner;
 pub mod leaf;
 pub(crate) mod leaf_writer;
+pub mod log_leaf;
+pub mod log_tree;
 pub(crate) mod packed;
 pub mod port;
+pub mod root;
+pub mod schema_segment;
 pub mod sep;
+pub(crate) mod sketch;
+pub mod stats;
 pub(crate) mod stream;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -26,12 +33,18 @@ pub mod tree;
 
 use std::sync::Arc;
 
+pub use base::{Base, Level};
 pub use envelope::{Build, FORMAT_VERSION, Kind};
 pub use hash::Hash;
 pub use inner::{Entry, Inner, Span};
 pub use leaf::{Leaf, MAX_LEAF_ROWS};
+pub use log_leaf::LogLeaf;
+pub use log_tree::LogTree;
 pub use port::{MemoryPort, SegmentPort};
+pub use root::{LevelRef, Root};
+pub use schema_segment::SchemaSegment;
 pub use sep::Edge;
+pub use stats::{AttrStats, Stats};
 pub use tree::{Leaves, Tree, TreeRef};
 
 use crate::Result;
@@ -43,6 +56,14 @@ pub enum Segment {
     Leaf(Arc<Leaf>),
     /// directory of a tree
     Inner(Inner),
+    /// transactions
+    LogLeaf(Arc<LogLeaf>),
+    /// attributes and idents
+    Schema(SchemaSegment),
+    /// statistics per attribute
+    Stats(Arc<Stats>),
+    /// names everything else
+    Root(Build, Root),
 }
 
 impl Segment {
@@ -55,7 +76,10 @@ impl Segment {
         let segment = match opened.kind {
             Kind::Leaf => Leaf::read(opened.payload).map(|leaf| Segment::Leaf(Arc::new(leaf))),
             Kind::Inner => Inner::read(&opened.payload).map(Segment::Inner),
-            _ => Err(bytes::damaged("its kind is unknown")),
+            Kind::LogLeaf => LogLeaf::read(opened.payload).map(|leaf| Segment::LogLeaf(Arc::new(leaf))),
+            Kind::Schema => SchemaSegment::read(&opened.payload).map(Segment::Schema),
+            Kind::Stats => Stats::read(&opened.payload).map(|stats| Segment::Stats(Arc::new(stats))),
+            Kind::Root => Root::read(&opened.payload).map(|root| Segment::Root(opened.build, root)),
         };
         segment.map_err(|error| error.with("segment", hash))
     }
@@ -66,6 +90,10 @@ impl Segment {
         match self {
             Segment::Leaf(leaf) => leaf.weight(),
             Segment::Inner(inner) => inner.weight(),
+            Segment::LogLeaf(leaf) => leaf.weight(),
+            Segment::Schema(schema) => schema.weight(),
+            Segment::Stats(stats) => stats.weight(),
+            Segment::Root(_, root) => size_of::<Root>() + root.levels.len() * size_of::<LevelRef>(),
         }
     }
 

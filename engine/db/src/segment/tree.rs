@@ -60,20 +60,30 @@ impl TreeRef {
     }
 }
 
-/// The leaf entries below a topmost node, in order. One batched fetch a level.
-pub(crate) fn read_entries(port: &dyn SegmentPort, top: &TreeRef) -> Result<Vec<Entry>> {
+/// The nodes of one height, in order: their entries in their parents, and where each parent's children start.
+pub(crate) struct Level {
+    pub(crate) entries: Vec<Entry>,
+    /// for each parent the position of its first child, then the number of children in all
+    pub(crate) starts: Vec<usize>,
+}
+
+/// A whole tree but for its leaves, the leaf entries first, the topmost node last. One batched fetch a level.
+pub(crate) fn read_levels(port: &dyn SegmentPort, top: &TreeRef) -> Result<Vec<Level>> {
     if top.height > MAX_HEIGHT {
         return Err(damaged("a tree is too high"));
     }
-    let mut level = vec![top.entry()];
+    let mut levels = vec![Level { entries: vec![top.entry()], starts: vec![0, 1] }];
     for _ in 0..top.height {
-        let hashes: Vec<Hash> = level.iter().map(|entry| entry.hash).collect();
-        level = Vec::new();
+        let parents = &levels[0].entries;
+        let hashes: Vec<Hash> = parents.iter().map(|entry| entry.hash).collect();
+        let mut level = Level { entries: Vec::new(), starts: vec![0] };
         for segment in port.get(&hashes)? {
-            level.extend_from_slice(&segment.as_inner()?.entries);
+            level.entries.extend_from_slice(&segment.as_inner()?.entries);
+            level.starts.push(level.entries.len());
         }
+        levels.insert(0, level);
     }
-    Ok(level)
+    Ok(levels)
 }
 
 /// A tree of datoms.
@@ -92,18 +102,17 @@ impl Tree {
     /// # Errors
     /// `SEGMENT_UNAVAILABLE`, `DATA_LOSS` from the port.
     pub fn open(index: Index, top: Option<&TreeRef>, port: &Arc<dyn SegmentPort>) -> Result<Tree> {
-        let entries = top.map_or_else(|| Ok(Vec::new()), |top| read_entries(&**port, top))?;
-        Ok(Tree::of_entries(index, entries, port))
-    }
-
-    pub(crate) fn of_entries(index: Index, entries: Vec<Entry>, port: &Arc<dyn SegmentPort>) -> Tree {
+        let entries = match top {
+            Some(top) => read_levels(&**port, top)?.swap_remove(0).entries,
+            None => Vec::new(),
+        };
         let mut before = Vec::with_capacity(entries.len() + 1);
         before.push(0);
         before.extend(entries.iter().scan(0_u64, |sum, entry| {
             *sum = sum.saturating_add(entry.count);
             Some(*sum)
         }));
-        Tree { index, port: port.clone(), entries: entries.into(), before: before.into() }
+        Ok(Tree { index, port: port.clone(), entries: entries.into(), before: before.into() })
     }
 
     /// The index.
