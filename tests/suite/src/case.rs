@@ -13,6 +13,8 @@ pub struct Case {
     pub doc: String,
     /// calls code that only a JVM has
     pub datomic_only: bool,
+    /// the loaded database it runs against; a new one where absent
+    pub database: Option<String>,
     /// maps as written
     pub steps: Vec<Edn>,
     /// what this system must answer, one a step: the oracle's answer or the override for Annals
@@ -54,6 +56,7 @@ impl Case {
         }
         Ok(Case {
             doc: form.get("doc").and_then(Edn::as_str).unwrap_or_default().to_owned(),
+            database: form.get("database").and_then(Edn::as_str).map(str::to_owned),
             datomic_only: form.get("datomic-only").and_then(Edn::as_bool).unwrap_or(false),
             id,
             steps,

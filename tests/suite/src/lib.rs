@@ -6,11 +6,12 @@
 //! A *system* makes empty databases and answers in EDN, so that the engine in process and the thin client over the wire
 //! run the same cases. A case that does not pass stands in pending.edn with what it waits for; one that passes must not.
 //!
-//! Layout: [`case`] the files, [`system`] what is asked, [`names`] ids to names and back, [`columns`] which columns of a
+//! Layout: [`case`] the files, [`data`] what loaded databases hold, [`system`] what is asked, [`names`] ids to names and back, [`columns`] which columns of a
 //! query are entities, [`shape`] answers made comparable, [`runner`] one case, [`suite`] all files with [`pending`].
 
 pub mod case;
 pub mod columns;
+pub mod data;
 pub mod names;
 pub mod pending;
 pub mod runner;

@@ -69,14 +69,6 @@ impl Names {
         self.transactions.iter().find(|tx| tx.t == t).map(|tx| &tx.number)
     }
 
-    /// The `t` that a step's number stands for.
-    ///
-    /// # Errors
-    /// [`Trouble::Case`] when that step did not commit.
-    pub fn t_of_step(&self, number: &Edn) -> Result<i64, Trouble> {
-        self.transaction(number).map(|tx| tx.t)
-    }
-
     /// The view of a step.
     ///
     /// # Errors
@@ -86,10 +78,14 @@ impl Names {
         Ok(View { as_of: point(&step.as_of)?, since: point(&step.since)?, history: step.history })
     }
 
-    fn point(&self, form: &Edn) -> Result<Point, Trouble> {
+    /// A point in time as a case gives it: the number of a :tx step, `#annals/tx`, `#annals/now` or an instant.
+    ///
+    /// # Errors
+    /// [`Trouble::Case`] when that step did not commit.
+    pub fn point(&self, form: &Edn) -> Result<Point, Trouble> {
         match (&form.node, form.as_tagged()) {
-            (Node::Long(_), _) => self.t_of_step(form).map(Point::T),
-            (_, Some(("annals/tx", number))) => self.t_of_step(number).map(Point::T),
+            (Node::Long(_), _) => Ok(Point::T(self.transaction(form)?.t)),
+            (_, Some(("annals/tx", number))) => Ok(Point::T(self.transaction(number)?.t)),
             (_, Some(("annals/now", number))) => Ok(Point::Instant(self.transaction(number)?.instant)),
             (Node::Instant(instant), _) => Ok(Point::Instant(*instant)),
             _ => Err(Trouble::Case(format!("no point in time: {form}"))),

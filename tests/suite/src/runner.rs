@@ -20,6 +20,8 @@ pub enum Outcome {
     Passed,
     /// the first step that did not
     Failed(Failure),
+    /// the data it needs is not at hand
+    Skipped,
 }
 
 /// The step of a case that went wrong.
@@ -37,8 +39,13 @@ pub struct Failure {
 
 /// Runs `case`; a panic of the system is a failure of the step. `trace` sees each step and its answer.
 pub fn run_case(system: &dyn System, case: &Case, trace: &mut dyn FnMut(&Edn, &str)) -> Outcome {
-    let mut database = match system.create() {
-        Ok(database) => database,
+    let opened = match &case.database {
+        Some(name) => system.open(name),
+        None => system.create().map(Some),
+    };
+    let mut database = match opened {
+        Ok(Some(database)) => database,
+        Ok(None) => return Outcome::Skipped,
         Err(error) => return Outcome::Failed(Failure::before_steps(format!("no database: {error:?}"))),
     };
     let mut run = Run { names: Names::new(&case.steps), transactions: 0 };
@@ -252,7 +259,7 @@ impl Reading<'_> {
 
     fn tx_range(&self, start: &Edn, end: &Edn, expected: &Edn) -> Result<(Edn, Edn), Trouble> {
         let names = self.scope.names;
-        let t = |form: &Edn| if form.is_nil() { Ok(None) } else { names.t_of_step(form).map(Some) };
+        let t = |form: &Edn| if form.is_nil() { Ok(None) } else { names.point(form).map(Some) };
         let transactions = self.scope.database.tx_range(t(start)?, t(end)?)?;
         let entry = |(t, datoms): &(i64, Vec<_>)| {
             let number = names.step_of_t(*t)?.clone();

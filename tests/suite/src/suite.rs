@@ -37,7 +37,7 @@ pub struct Tally {
     pub failed: Vec<(String, Failure)>,
     /// pending cases that passed
     pub surprising: Vec<String>,
-    /// cases that only the oracle can run
+    /// cases that only the oracle can run, or whose data is not at hand
     pub skipped: Vec<String>,
 }
 
@@ -63,6 +63,10 @@ impl Tally {
     fn count(&mut self, case: &Case, outcome: Outcome, is_pending: bool) {
         let id = case.id.clone();
         match (outcome, is_pending) {
+            (Outcome::Skipped, _) => {
+                println!("SKIPPED {id}");
+                self.skipped.push(id);
+            }
             (Outcome::Passed, false) => self.passed.push(id),
             (Outcome::Passed, true) => self.surprising.push(id),
             (Outcome::Failed(failure), false) => self.failed.push((id, failure)),

@@ -12,6 +12,16 @@ pub trait System: Send + Sync {
     /// # Errors
     /// Whatever keeps the system from making one; it fails the case.
     fn create(&self) -> Result<Box<dyn Database>, Error>;
+
+    /// The database of that name with its data in it (see [`crate::data`]), nothing where the data is not at hand.
+    /// Cases that change it take their changes back.
+    ///
+    /// # Errors
+    /// Whatever keeps the system from loading it; it fails the case.
+    fn open(&self, name: &str) -> Result<Option<Box<dyn Database>>, Error> {
+        let _ = name;
+        Ok(None)
+    }
 }
 
 /// One database. Reads are of the newest value unless the [`Source`] says otherwise.
@@ -65,11 +75,12 @@ pub trait Database {
     /// The refusal.
     fn index_pull(&self, source: &Source, request: &Edn) -> Result<Vec<Edn>, Error>;
 
-    /// The transactions `start <= t < end`, each with its datoms.
+    /// The transactions from `start` to before `end`, each with its t and its datoms; an instant stands for the first
+    /// transaction not before it.
     ///
     /// # Errors
     /// The refusal.
-    fn tx_range(&self, start: Option<i64>, end: Option<i64>) -> Result<Vec<(i64, Vec<Datom>)>, Error>;
+    fn tx_range(&self, start: Option<Point>, end: Option<Point>) -> Result<Vec<(i64, Vec<Datom>)>, Error>;
 
     /// The entity id that an id, ident or lookup ref names.
     ///

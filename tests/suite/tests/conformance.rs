@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use annals_suite::case::read_cases;
+use annals_suite::data::shared;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -18,10 +19,6 @@ fn case_files(folder: &str) -> Vec<PathBuf> {
     let mut files: Vec<_> = entries.filter(|path| path.extension().is_some_and(|end| end == "edn")).collect();
     files.sort();
     files
-}
-
-fn shared() -> PathBuf {
-    std::env::var_os("ANNALS_SHARED").map_or_else(|| root().join("../shared"), PathBuf::from)
 }
 
 #[test]

@@ -8,7 +8,7 @@ use annals_edn::{Code, Edn, Error, Keyword, read_one};
 
 use super::{Outcome, run_case};
 use crate::case::Case;
-use crate::system::{Attribute, Committed, Database, Datom, Datoms, Source, System, View};
+use crate::system::{Attribute, Committed, Database, Datom, Datoms, Point, Source, System, View};
 
 const ALICE: i64 = (3 << 42) | 7;
 const BOB: i64 = (3 << 42) | 8;
@@ -96,8 +96,8 @@ impl Database for Scripted {
         self.next(request.to_string()).map(|answer| vec![answer])
     }
 
-    fn tx_range(&self, start: Option<i64>, _end: Option<i64>) -> Result<Vec<(i64, Vec<Datom>)>, Error> {
-        let from = start.unwrap_or(0);
+    fn tx_range(&self, start: Option<Point>, _end: Option<Point>) -> Result<Vec<(i64, Vec<Datom>)>, Error> {
+        let from = if let Some(Point::T(t)) = start { t } else { 0 };
         Ok((from..=self.t).map(|t| (t, self.committed(t, &Edn::nil()).datoms)).collect())
     }
 
@@ -135,7 +135,7 @@ fn passes(step: &str, answer: &'static str, expected: &str) {
 fn fails(step: &str, answer: &'static str, expected: &str) -> String {
     match outcome(step, answer, expected) {
         Outcome::Failed(failure) => failure.got,
-        Outcome::Passed => panic!("{step} passed"),
+        other => panic!("{step}: {other:?}"),
     }
 }
 
