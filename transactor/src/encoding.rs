@@ -91,7 +91,9 @@ impl Reader {
 
 /// Appends `bytes` behind their u32 length.
 pub(crate) fn put_bytes(out: &mut impl BufMut, bytes: &[u8]) {
-    out.put_u32_le(u32::try_from(bytes.len()).expect("records are bounded by the entry limit, far below 4 GiB"));
+    out.put_u32_le(
+        u32::try_from(bytes.len()).expect("records are bounded by the entry limit, far below 4 GiB"),
+    );
     out.put_slice(bytes);
 }
 

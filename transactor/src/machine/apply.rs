@@ -94,7 +94,12 @@ impl Machine {
 }
 
 /// Pure: the new state and the actions are a function of the old state, the index and the command.
-pub(super) fn apply(state: &mut State, index: u64, command: &Command, actions: &mut Vec<Action>) -> CommandResult {
+pub(super) fn apply(
+    state: &mut State,
+    index: u64,
+    command: &Command,
+    actions: &mut Vec<Action>,
+) -> CommandResult {
     match command {
         Command::OpenEpoch(_) => open_epoch(state, index, actions),
         Command::Batch { epoch, sections } => batch(state, *epoch, sections, actions),

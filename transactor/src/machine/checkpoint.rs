@@ -68,7 +68,8 @@ impl Journal {
                 last_instant: database.last_instant,
             })
         };
-        self.changes.push_back((position, Change::Advanced(touched.into_iter().filter_map(advance).collect())));
+        self.changes
+            .push_back((position, Change::Advanced(touched.into_iter().filter_map(advance).collect())));
     }
 
     /// Moves the base to the newest covered index. O(changes).
@@ -77,8 +78,12 @@ impl Journal {
             database.t > adopted.get(incarnation).map_or(0, |root| root.covers_t)
         };
         let mut state = self.base.clone();
-        let mut open: BTreeSet<Incarnation> =
-            state.databases.iter().filter(|(id, database)| uncovered(id, database)).map(|(id, _)| *id).collect();
+        let mut open: BTreeSet<Incarnation> = state
+            .databases
+            .iter()
+            .filter(|(id, database)| uncovered(id, database))
+            .map(|(id, _)| *id)
+            .collect();
         let mut covered = None;
         for (count, (position, change)) in self.changes.iter().enumerate() {
             redo(&mut state, *position, change, &mut open);

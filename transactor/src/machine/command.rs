@@ -19,8 +19,8 @@ use annals_db::{Incarnation, Options};
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::state::{
-    Lineage, RootHash, RootRef, get_base, get_incarnation, get_root, options_from_byte, options_to_byte, put_base,
-    put_incarnation, put_root,
+    Lineage, RootHash, RootRef, get_base, get_incarnation, get_root, options_from_byte, options_to_byte,
+    put_base, put_incarnation, put_root,
 };
 use crate::encoding::{Malformed, Reader, put_bytes, put_count};
 
@@ -258,7 +258,11 @@ fn put_publish(out: &mut BytesMut, publish: &PublishRoot) {
 }
 
 fn get_open_epoch(reader: &mut Reader) -> Result<OpenEpoch, Malformed> {
-    Ok(OpenEpoch { node: reader.u64()?, boot_id: u128::from_be_bytes(reader.array()?), wall_ms: reader.i64()? })
+    Ok(OpenEpoch {
+        node: reader.u64()?,
+        boot_id: u128::from_be_bytes(reader.array()?),
+        wall_ms: reader.i64()?,
+    })
 }
 
 fn get_batch(reader: &mut Reader) -> Result<Command, Malformed> {

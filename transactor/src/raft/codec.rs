@@ -13,7 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::{BufMut, Bytes, BytesMut};
 use openraft::EntryPayload;
 
-use super::types::{CommandBytes, LogId, Member, Membership, NodeId, Payload, StoredMembership, Vote, log_id};
+use super::types::{
+    CommandBytes, LogId, Member, Membership, NodeId, Payload, StoredMembership, Vote, log_id,
+};
 use crate::encoding::{Malformed, Reader, put_bytes, put_count};
 
 const BLANK: u8 = 0;
@@ -143,8 +145,11 @@ mod tests {
         let member = |n: u64| (n, Member { addr: format!("host-{n}:4334"), name: format!("node-{n}") });
         let joint = vec![BTreeSet::from([1, 2, 3]), BTreeSet::from([2, 3, 4])];
         let membership = Membership::new(joint, (1..=5).map(member).collect::<BTreeMap<_, _>>()).unwrap();
-        let payloads =
-            [EntryPayload::Blank, EntryPayload::Normal(CommandBytes(Bytes::from_static(b"abc"))), EntryPayload::Membership(membership)];
+        let payloads = [
+            EntryPayload::Blank,
+            EntryPayload::Normal(CommandBytes(Bytes::from_static(b"abc"))),
+            EntryPayload::Membership(membership),
+        ];
         for payload in payloads {
             assert_eq!(payload_from_bytes(payload_to_bytes(&payload)).unwrap(), payload);
         }

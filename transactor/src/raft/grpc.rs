@@ -20,8 +20,8 @@ use openraft::raft::{
 use tonic::transport::Channel;
 
 use super::types::{Member, NodeId, Snapshot, Types, Vote};
-use crate::machine::Position;
 use super::wire;
+use crate::machine::Position;
 
 /// Opens the channel to a member; lazily, so that it never waits and never fails for an absent peer.
 pub type Connect = Arc<dyn Fn(NodeId, &Member) -> Channel + Send + Sync>;
@@ -113,7 +113,11 @@ impl RaftNetworkV2<Types> for GrpcLink {
         wire::get_vote_response(answer.into_inner()).map_err(network_error)
     }
 
-    async fn pre_vote(&mut self, rpc: VoteRequest<Types>, option: RPCOption) -> RpcResult<VoteResponse<Types>> {
+    async fn pre_vote(
+        &mut self,
+        rpc: VoteRequest<Types>,
+        option: RPCOption,
+    ) -> RpcResult<VoteResponse<Types>> {
         let request = wire::put_vote_request(&rpc, true, self.envelope());
         let answer = within(option.hard_ttl(), self.client.vote(request)).await?;
         wire::get_vote_response(answer.into_inner()).map_err(network_error)
@@ -213,7 +217,8 @@ pub(super) async fn ask_read_index(
     let mut client = RaftServiceClient::new(channel);
     let request = v1::ReadIndexRequest { envelope: Some(envelope(cluster_id, from, to)) };
     let answer = tokio::time::timeout(timeout, client.read_index(request)).await;
-    let answer = answer.map_err(|_| Error::new(Code::Unreachable, format!("node {to} did not answer in time")))?;
+    let answer =
+        answer.map_err(|_| Error::new(Code::Unreachable, format!("node {to} did not answer in time")))?;
     let answer = answer.map_err(|status| annals_wire::error::from_status(&status))?.into_inner();
     let id = answer.read_log_id.unwrap_or_default();
     Ok(Position { term: id.term, index: id.index })

@@ -141,7 +141,8 @@ struct Inner {
     leadership: watch::Receiver<Option<u64>>,
     status: watch::Receiver<RaftStatus>,
     runtime: Mutex<Option<Runtime>>,
-    _data_dir: Option<DataDir>,
+    /// Until the member has stopped.
+    data_dir: Mutex<Option<DataDir>>,
 }
 
 impl Drop for Inner {
@@ -157,7 +158,11 @@ impl RaftHandle {
     ///
     /// # Errors
     /// The data directory is another's, locked or damaged; the configuration is not one.
-    pub async fn start(config: RaftConfig, machine: Box<dyn Replicated>, connect: Connect) -> Result<Self, Error> {
+    pub async fn start(
+        config: RaftConfig,
+        machine: Box<dyn Replicated>,
+        connect: Connect,
+    ) -> Result<Self, Error> {
         let (cluster_id, node_id) = (config.cluster_id.clone(), config.node_id);
         let network = GrpcNetwork { cluster_id, node_id, connect: Arc::clone(&connect) };
         Self::start_with(config, machine, network, Some(connect)).await
@@ -205,7 +210,7 @@ impl RaftHandle {
             leadership,
             status,
             runtime: Mutex::new(Some(runtime)),
-            _data_dir: data_dir,
+            data_dir: Mutex::new(data_dir),
         };
         let this = Self { inner: Arc::new(inner) };
         this.stand_if_alone().await?;
@@ -338,8 +343,12 @@ impl RaftHandle {
                 let id = linearizer.read_log_id();
                 Ok(Position { term: id.log_id().committed_leader_id().term, index: id.index() })
             }
-            Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(forward))) => Err(not_leader(forward.leader_id)),
-            Err(error) => Err(Error::new(Code::Unreachable, format!("no quorum confirmed the lead: {error}"))),
+            Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(forward))) => {
+                Err(not_leader(forward.leader_id))
+            }
+            Err(error) => {
+                Err(Error::new(Code::Unreachable, format!("no quorum confirmed the lead: {error}")))
+            }
         }
     }
 
@@ -348,8 +357,11 @@ impl RaftHandle {
     /// # Errors
     /// `BASIS_NOT_REACHED` when it is not in time.
     pub async fn wait_applied(&self, index: u64, timeout: Duration) -> Result<(), Error> {
-        let wait = self.inner.raft.wait(Some(timeout)).applied_index_at_least(Some(index), "read index").await;
-        wait.map(drop).map_err(|_| Error::new(Code::BasisNotReached, format!("log index {index} is not applied in time")))
+        let wait =
+            self.inner.raft.wait(Some(timeout)).applied_index_at_least(Some(index), "read index").await;
+        wait.map(drop).map_err(|_| {
+            Error::new(Code::BasisNotReached, format!("log index {index} is not applied in time"))
+        })
     }
 
     /// Takes a snapshot at the newest covered index and lets the log before it go.
@@ -368,6 +380,7 @@ impl RaftHandle {
         if let Some(runtime) = runtime {
             runtime.shutdown_background();
         }
+        drop(self.inner.data_dir.lock().ok().and_then(|mut data_dir| data_dir.take()));
     }
 
     fn leading_elsewhere(&self) -> Option<(NodeId, Member)> {
@@ -376,7 +389,12 @@ impl RaftHandle {
         Some((leader, status.members.get(&leader)?.0.clone()))
     }
 
-    async fn ask_leader(&self, leader: NodeId, member: &Member, timeout: Duration) -> Result<Position, Error> {
+    async fn ask_leader(
+        &self,
+        leader: NodeId,
+        member: &Member,
+        timeout: Duration,
+    ) -> Result<Position, Error> {
         let connect = self.inner.connect.as_ref().ok_or_else(|| not_leader(Some(leader)))?;
         let channel = connect(leader, member);
         super::grpc::ask_read_index(channel, self.cluster_id(), self.node_id(), leader, timeout).await
@@ -416,9 +434,14 @@ fn open_store(config: &RaftConfig) -> Result<(Store, Option<DataDir>, SnapshotPl
 fn damaged(config: &RaftConfig, error: &io::Error) -> Error {
     let dir = config.data_dir.as_deref().unwrap_or(std::path::Path::new("memory"));
     match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::PermissionDenied | io::ErrorKind::NotFound => storage(dir, error),
-        _ => Error::new(Code::DamagedLog, format!("the raft log in {} cannot be read: {error}", dir.display()))
-            .hint("never cut it by hand: wipe the directory and let the node join again under a new node id"),
+        io::ErrorKind::StorageFull | io::ErrorKind::PermissionDenied | io::ErrorKind::NotFound => {
+            storage(dir, error)
+        }
+        _ => Error::new(
+            Code::DamagedLog,
+            format!("the raft log in {} cannot be read: {error}", dir.display()),
+        )
+        .hint("never cut it by hand: wipe the directory and let the node join again under a new node id"),
     }
 }
 
@@ -439,9 +462,11 @@ fn watch_status(
             let leads = current.role == Role::Leader && current.leader == Some(id);
             let term = leads.then_some(current.term);
             leadership.send_if_modified(|known| std::mem::replace(known, term) != term);
-            status.send_if_modified(|known| *known != current && {
-                *known = current;
-                true
+            status.send_if_modified(|known| {
+                *known != current && {
+                    *known = current;
+                    true
+                }
             });
             if metrics.changed().await.is_err() {
                 return;

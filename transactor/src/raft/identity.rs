@@ -74,7 +74,8 @@ impl DataDir {
     /// `DAMAGED_LOG`, `STORAGE`.
     pub(crate) fn admit(&mut self, log_is_empty: bool) -> Result<(), Error> {
         if self.identity.initialized && log_is_empty {
-            let message = format!("the log of node {} in {} is gone", self.identity.node_id, self.dir.display());
+            let message =
+                format!("the log of node {} in {} is gone", self.identity.node_id, self.dir.display());
             return Err(Error::new(Code::DamagedLog, message)
                 .hint("wipe the directory and let the node join again under a new node id"));
         }
@@ -99,7 +100,8 @@ fn lock(dir: &Path) -> Result<File, Error> {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
             let message = format!("data directory {} is in use by another process", dir.display());
-            Err(Error::new(Code::DataDirLocked, message).hint("stop that process or choose another directory"))
+            Err(Error::new(Code::DataDirLocked, message)
+                .hint("stop that process or choose another directory"))
         }
         Err(TryLockError::Error(error)) => Err(storage(&path, &error)),
     }
@@ -112,19 +114,25 @@ fn read_identity(dir: &Path) -> Result<Option<Identity>, Error> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(storage(&path, &error)),
     };
-    let identity = serde_json::from_slice(&text)
-        .map_err(|error| Error::new(Code::DataDirInvalid, format!("{} cannot be read: {error}", path.display())))?;
+    let identity = serde_json::from_slice(&text).map_err(|error| {
+        Error::new(Code::DataDirInvalid, format!("{} cannot be read: {error}", path.display()))
+    })?;
     Ok(Some(identity))
 }
 
 fn checked(identity: Identity, dir: &Path, cluster_id: &str, node_id: u64) -> Result<Identity, Error> {
     if identity.format != DATA_FORMAT {
-        let message = format!("{} has data format {}, this version writes {DATA_FORMAT}", dir.display(), identity.format);
+        let message = format!(
+            "{} has data format {}, this version writes {DATA_FORMAT}",
+            dir.display(),
+            identity.format
+        );
         return Err(Error::new(Code::FormatUnsupported, message));
     }
     if identity.cluster_id != cluster_id || identity.node_id != node_id {
         let owner = format!("node {} of cluster {}", identity.node_id, identity.cluster_id);
-        let message = format!("{} belongs to {owner}, not to node {node_id} of cluster {cluster_id}", dir.display());
+        let message =
+            format!("{} belongs to {owner}, not to node {node_id} of cluster {cluster_id}", dir.display());
         return Err(Error::new(Code::DataDirInvalid, message));
     }
     Ok(identity)

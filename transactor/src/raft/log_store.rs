@@ -43,7 +43,8 @@ struct VoteRecord([u8; 17]);
 
 impl VoteRecord {
     fn vote(&self) -> Vote {
-        codec::vote_from_bytes(Bytes::copy_from_slice(&self.0)).expect("a vote record is whole by construction")
+        codec::vote_from_bytes(Bytes::copy_from_slice(&self.0))
+            .expect("a vote record is whole by construction")
     }
 }
 
@@ -206,7 +207,10 @@ impl RaftLogStorage<Types> for DiskLog {
     async fn get_log_state(&mut self) -> io::Result<LogState<Types>> {
         let log = self.read();
         let purged = log.log_state().purged().map(key_to_id);
-        Ok(LogState { last_purged_log_id: purged, last_log_id: log.log_state().last().map(key_to_id).or(purged) })
+        Ok(LogState {
+            last_purged_log_id: purged,
+            last_log_id: log.log_state().last().map(key_to_id).or(purged),
+        })
     }
 
     async fn get_log_reader(&mut self) -> Self {

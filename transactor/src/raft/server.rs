@@ -23,9 +23,11 @@ impl RaftServer {
     }
 
     fn check(&self, envelope: Option<&v1::RaftEnvelope>) -> Result<(), Status> {
-        let envelope = envelope.ok_or_else(|| Status::invalid_argument("raft message without an envelope"))?;
+        let envelope =
+            envelope.ok_or_else(|| Status::invalid_argument("raft message without an envelope"))?;
         if envelope.cluster_id != self.handle.cluster_id() {
-            let message = format!("this is cluster {}, not {}", self.handle.cluster_id(), envelope.cluster_id);
+            let message =
+                format!("this is cluster {}, not {}", self.handle.cluster_id(), envelope.cluster_id);
             return Err(Status::failed_precondition(message));
         }
         if envelope.to_node_id != self.handle.node_id() {
@@ -86,7 +88,10 @@ impl RaftService for RaftServer {
         Ok(Response::new(v1::InstallSnapshotResponse { vote: Some(wire::put_vote(&answer.vote)) }))
     }
 
-    async fn hand_over(&self, request: Request<v1::HandOverRequest>) -> Result<Response<v1::HandOverResponse>, Status> {
+    async fn hand_over(
+        &self,
+        request: Request<v1::HandOverRequest>,
+    ) -> Result<Response<v1::HandOverResponse>, Status> {
         let request = request.into_inner();
         self.check(request.envelope.as_ref())?;
         let request = wire::get_hand_over(request).map_err(invalid)?;
@@ -95,9 +100,16 @@ impl RaftService for RaftServer {
         Ok(Response::new(v1::HandOverResponse {}))
     }
 
-    async fn read_index(&self, request: Request<v1::ReadIndexRequest>) -> Result<Response<v1::ReadIndexResponse>, Status> {
+    async fn read_index(
+        &self,
+        request: Request<v1::ReadIndexRequest>,
+    ) -> Result<Response<v1::ReadIndexResponse>, Status> {
         self.check(request.into_inner().envelope.as_ref())?;
-        let position = self.handle.read_index_as_leader().await.map_err(|error| annals_wire::error::to_status(&error))?;
+        let position = self
+            .handle
+            .read_index_as_leader()
+            .await
+            .map_err(|error| annals_wire::error::to_status(&error))?;
         let read_log_id = v1::RaftLogId { term: position.term, index: position.index };
         Ok(Response::new(v1::ReadIndexResponse { term: position.term, read_log_id: Some(read_log_id) }))
     }

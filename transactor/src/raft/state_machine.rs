@@ -61,10 +61,16 @@ impl Adapter {
         Ok(Self { machine, last_applied: None, memberships: Vec::new(), snapshots })
     }
 
-    fn apply_one(&mut self, id: LogId, payload: EntryPayload<super::types::CommandBytes, u64, super::types::Member>) -> io::Result<CommandResult> {
+    fn apply_one(
+        &mut self,
+        id: LogId,
+        payload: EntryPayload<super::types::CommandBytes, u64, super::types::Member>,
+    ) -> io::Result<CommandResult> {
         let position = position_of(&id);
         let result = match payload {
-            EntryPayload::Normal(command) => self.machine.apply(position, &command.0).map_err(io::Error::other)?,
+            EntryPayload::Normal(command) => {
+                self.machine.apply(position, &command.0).map_err(io::Error::other)?
+            }
             EntryPayload::Blank => {
                 self.machine.skip(position);
                 CommandResult::Done
@@ -136,7 +142,9 @@ impl RaftStateMachine<Types> for Adapter {
     }
 
     async fn install_snapshot(&mut self, meta: &SnapshotMeta, snapshot: Bytes) -> io::Result<()> {
-        self.machine.install(meta.last_log_id.as_ref().map(position_of), &snapshot).map_err(io::Error::other)?;
+        self.machine
+            .install(meta.last_log_id.as_ref().map(position_of), &snapshot)
+            .map_err(io::Error::other)?;
         self.last_applied = meta.last_log_id;
         self.memberships = vec![meta.last_membership.clone()];
         self.snapshots.save(Snapshot { meta: meta.clone(), snapshot })
@@ -157,7 +165,10 @@ impl RaftSnapshotBuilder<Types> for Builder {
     type SnapshotData = Bytes;
 
     async fn build_snapshot(&mut self) -> io::Result<Snapshot> {
-        let snapshot = self.snapshot.take().ok_or_else(|| io::Error::other("no index is covered by published roots yet"))?;
+        let snapshot = self
+            .snapshot
+            .take()
+            .ok_or_else(|| io::Error::other("no index is covered by published roots yet"))?;
         self.store.save(snapshot.clone())?;
         Ok(snapshot)
     }

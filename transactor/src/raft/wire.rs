@@ -4,12 +4,13 @@ use annals_wire::v1;
 use bytes::Bytes;
 use openraft::EntryPayload;
 use openraft::raft::{
-    AppendEntriesRequest, SnapshotResponse, StreamAppendError, TransferLeaderRequest, VoteRequest, VoteResponse,
+    AppendEntriesRequest, SnapshotResponse, StreamAppendError, TransferLeaderRequest, VoteRequest,
+    VoteResponse,
 };
 
 use super::types::{
-    CommandBytes, Entry, LogId, Member, Membership, NodeId, Payload, Snapshot, SnapshotMeta, StoredMembership, Types,
-    Vote, log_id,
+    CommandBytes, Entry, LogId, Member, Membership, NodeId, Payload, Snapshot, SnapshotMeta,
+    StoredMembership, Types, Vote, log_id,
 };
 
 /// What an append answers: the last log id that matches, or why there is none.
@@ -38,7 +39,10 @@ pub(super) fn get_vote(vote: Option<v1::RaftVote>) -> Result<Vote, Missing> {
     Ok(make(vote.term, vote.node_id))
 }
 
-pub(super) fn put_append(request: AppendEntriesRequest<Types>, envelope: v1::RaftEnvelope) -> v1::AppendEntriesRequest {
+pub(super) fn put_append(
+    request: AppendEntriesRequest<Types>,
+    envelope: v1::RaftEnvelope,
+) -> v1::AppendEntriesRequest {
     v1::AppendEntriesRequest {
         envelope: Some(envelope),
         vote: Some(put_vote(&request.vote)),
@@ -76,7 +80,11 @@ pub(super) fn get_append_result(response: v1::AppendEntriesResponse) -> Result<A
     })
 }
 
-pub(super) fn put_vote_request(request: &VoteRequest<Types>, pre_vote: bool, envelope: v1::RaftEnvelope) -> v1::VoteRequest {
+pub(super) fn put_vote_request(
+    request: &VoteRequest<Types>,
+    pre_vote: bool,
+    envelope: v1::RaftEnvelope,
+) -> v1::VoteRequest {
     v1::VoteRequest {
         envelope: Some(envelope),
         vote: Some(put_vote(&request.vote)),
@@ -110,7 +118,11 @@ pub(super) fn get_vote_response(response: v1::VoteResponse) -> Result<VoteRespon
     })
 }
 
-pub(super) fn put_snapshot(vote: &Vote, snapshot: Snapshot, envelope: v1::RaftEnvelope) -> v1::InstallSnapshotRequest {
+pub(super) fn put_snapshot(
+    vote: &Vote,
+    snapshot: Snapshot,
+    envelope: v1::RaftEnvelope,
+) -> v1::InstallSnapshotRequest {
     v1::InstallSnapshotRequest {
         envelope: Some(envelope),
         vote: Some(put_vote(vote)),
@@ -127,11 +139,16 @@ pub(super) fn get_snapshot(request: v1::InstallSnapshotRequest) -> Result<(Vote,
     Ok((get_vote(request.vote)?, Snapshot { meta, snapshot: request.data }))
 }
 
-pub(super) fn get_snapshot_response(response: v1::InstallSnapshotResponse) -> Result<SnapshotResponse<Types>, Missing> {
+pub(super) fn get_snapshot_response(
+    response: v1::InstallSnapshotResponse,
+) -> Result<SnapshotResponse<Types>, Missing> {
     Ok(SnapshotResponse::new(get_vote(response.vote)?))
 }
 
-pub(super) fn put_hand_over(request: &TransferLeaderRequest<Types>, envelope: v1::RaftEnvelope) -> v1::HandOverRequest {
+pub(super) fn put_hand_over(
+    request: &TransferLeaderRequest<Types>,
+    envelope: v1::RaftEnvelope,
+) -> v1::HandOverRequest {
     v1::HandOverRequest {
         envelope: Some(envelope),
         from_leader: Some(put_vote(request.from_leader())),
@@ -176,7 +193,9 @@ fn get_stored_membership(stored: v1::RaftStoredMembership) -> Result<StoredMembe
 }
 
 fn put_membership(membership: &Membership) -> v1::RaftMembership {
-    let set = |ids: &std::collections::BTreeSet<NodeId>| v1::RaftNodeSet { node_ids: ids.iter().copied().collect() };
+    let set = |ids: &std::collections::BTreeSet<NodeId>| v1::RaftNodeSet {
+        node_ids: ids.iter().copied().collect(),
+    };
     let node = |(id, member): (&NodeId, &Member)| v1::RaftNode {
         node_id: *id,
         addr: member.addr.clone(),

@@ -42,12 +42,20 @@ impl Rig {
     }
 
     fn create(&mut self, incarnation: Incarnation, name: &str) -> CommandResult {
-        self.apply(Command::CreateDb(CreateDb { incarnation, name: name.into(), options: Options::default() }))
+        self.apply(Command::CreateDb(CreateDb {
+            incarnation,
+            name: name.into(),
+            options: Options::default(),
+        }))
     }
 
     fn section(&self, incarnation: Incarnation, bodies: &[&'static str]) -> Section {
         let database = &self.machine.state().databases[&incarnation];
-        let tx = |body: &&'static str| Tx { instant: 5, next_counter: 1000, body: Bytes::from_static(body.as_bytes()) };
+        let tx = |body: &&'static str| Tx {
+            instant: 5,
+            next_counter: 1000,
+            body: Bytes::from_static(body.as_bytes()),
+        };
         let (first_t, prev_lineage) = (database.t + 1, database.lineage);
         Section { incarnation, first_t, prev_lineage, txs: bodies.iter().map(tx).collect() }
     }
@@ -63,7 +71,9 @@ impl Rig {
 
     fn publish(&mut self, covers_t: u64, hash: u8) -> CommandResult {
         let base = self.machine.state().databases[&DB].root().map(|root| root.hash);
-        let CommandResult::Build(build) = self.apply(Command::BuildStart(BuildStart { incarnation: DB, base })) else {
+        let CommandResult::Build(build) =
+            self.apply(Command::BuildStart(BuildStart { incarnation: DB, base }))
+        else {
             panic!("build refused");
         };
         let root = RootRef { number: 1, hash: [hash; 32], covers_t };
@@ -109,7 +119,8 @@ fn a_hole_in_the_chain_is_stale_and_poisons_only_its_database() {
     let mut fork = rig.section(DB, &["y"]);
     fork.prev_lineage = Lineage([1; 16]);
     let (good, epoch) = (rig.section(other, &["z"]), rig.machine.state().epoch);
-    let CommandResult::Batch(results) = rig.apply(Command::Batch { epoch, sections: vec![hole, fork, good] }) else {
+    let CommandResult::Batch(results) = rig.apply(Command::Batch { epoch, sections: vec![hole, fork, good] })
+    else {
         panic!("the epoch is open");
     };
     assert_eq!(results[..2], [SectionResult::Stale, SectionResult::Stale]);
@@ -150,7 +161,9 @@ fn a_name_is_given_once() {
 fn a_new_epoch_ends_running_builds() {
     let mut rig = Rig::new();
     rig.commit(&["a"]);
-    let CommandResult::Build(build) = rig.apply(Command::BuildStart(BuildStart { incarnation: DB, base: None })) else {
+    let CommandResult::Build(build) =
+        rig.apply(Command::BuildStart(BuildStart { incarnation: DB, base: None }))
+    else {
         panic!("build refused");
     };
     rig.open_epoch();
@@ -193,7 +206,10 @@ fn an_unknown_command_stops_the_member() {
 #[test]
 fn a_checkpoint_is_taken_at_the_newest_covered_index() {
     let mut rig = Rig::new();
-    assert!(rig.machine.checkpoint(&BTreeMap::new()).is_some_and(|(at, _)| at.index == 2), "nothing to cover yet");
+    assert!(
+        rig.machine.checkpoint(&BTreeMap::new()).is_some_and(|(at, _)| at.index == 2),
+        "nothing to cover yet"
+    );
     rig.commit(&["a", "b"]);
     let covered = rig.index;
     rig.commit(&["c"]);

@@ -6,7 +6,9 @@ use std::sync::{Arc, RwLock};
 
 use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable};
 use openraft::network::{RPCOption, RaftNetworkV2};
-use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, VoteRequest, VoteResponse};
+use openraft::raft::{
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, VoteRequest, VoteResponse,
+};
 
 use super::super::types::{Snapshot, Vote};
 use super::*;
@@ -66,11 +68,19 @@ impl RaftNetworkV2<Types> for Wire {
         self.peer()?.append_entries(rpc).await.map_err(broken)
     }
 
-    async fn vote(&mut self, rpc: VoteRequest<Types>, _: RPCOption) -> Result<VoteResponse<Types>, RPCError<Types>> {
+    async fn vote(
+        &mut self,
+        rpc: VoteRequest<Types>,
+        _: RPCOption,
+    ) -> Result<VoteResponse<Types>, RPCError<Types>> {
         self.peer()?.vote(rpc).await.map_err(broken)
     }
 
-    async fn pre_vote(&mut self, rpc: VoteRequest<Types>, _: RPCOption) -> Result<VoteResponse<Types>, RPCError<Types>> {
+    async fn pre_vote(
+        &mut self,
+        rpc: VoteRequest<Types>,
+        _: RPCOption,
+    ) -> Result<VoteResponse<Types>, RPCError<Types>> {
         self.peer()?.pre_vote(rpc).await.map_err(broken)
     }
 
@@ -137,7 +147,9 @@ async fn applied_here(handle: &RaftHandle, term: u64, command: &'static [u8]) ->
         // A new leader has no lease before its first quorum answers.
         match handle.propose(Bytes::from_static(command), term).await.await {
             Outcome::Applied { index, .. } => return index,
-            Outcome::NotAppended { .. } if tokio::time::Instant::now() < deadline => tokio::task::yield_now().await,
+            Outcome::NotAppended { .. } if tokio::time::Instant::now() < deadline => {
+                tokio::task::yield_now().await
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -160,7 +172,11 @@ async fn a_sole_voter_leads_at_once_and_again_after_a_restart() {
     let started = std::time::Instant::now();
     let again = start(1, &wires, Some(dir.path().to_owned())).await;
     assert!(leading(&again.handle).await > term, "a restarted leader needs a new term");
-    assert!(started.elapsed() < Duration::from_millis(400), "no election timeout passes: {:?}", started.elapsed());
+    assert!(
+        started.elapsed() < Duration::from_millis(400),
+        "no election timeout passes: {:?}",
+        started.elapsed()
+    );
     applied_here(&again.handle, leading(&again.handle).await, b"y").await;
     assert_eq!(again.applied.load(Ordering::SeqCst), 11);
 }
