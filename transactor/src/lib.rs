@@ -1,19 +1,6 @@
 //! The transactors: the Raft group that decides transactions, and the feed that tells peers of them.
-//!
-//! Reading order: [`machine`] the rules of what is committed, [`raft`] how entries get there, [`engine`] what evaluates,
-//! [`replica`] one member's copy, [`committed`] what it reads, [`intake`] the writer, [`feed`] what peers hear.
-
-pub mod committed;
-pub mod engine;
-pub mod engine_db;
-pub mod feed;
-pub mod intake;
-pub mod machine;
-pub mod raft;
-pub mod replica;
 
 mod clock;
 mod encoding;
-
-#[cfg(test)]
-mod testing;
+pub mod machine;
+pub mod raft;

@@ -101,11 +101,8 @@ impl Db {
     }
 
     pub(crate) fn empty_tuned(incarnation: Incarnation, options: Options, tuning: Tuning) -> Db {
-        let bootstrap = Held {
-            layer: bootstrap_layer().clone(),
-            end: bootstrap::datoms().len() as u32,
-            upto: 0,
-        };
+        let bootstrap =
+            Held { layer: bootstrap_layer().clone(), end: bootstrap::datoms().len() as u32, upto: 0 };
         let line = Held { layer: Arc::new(Layer::new(0, tuning)), end: 0, upto: 0 };
         Db {
             origin: Arc::new(Origin { incarnation, options }),
@@ -199,8 +196,7 @@ impl Db {
         let hi = self.view.as_of.map_or(basis, |t| t.0.min(basis));
         let lo = self.view.since.map_or(0, |t| t.0.saturating_add(1));
         let history = self.view.history;
-        let careful =
-            (history || hi < basis) && self.layers.iter().any(|held| held.layer.hides_history());
+        let careful = (history || hi < basis) && self.layers.iter().any(|held| held.layer.hides_history());
         Window { lo, hi, history, read: if careful { basis } else { hi }, careful }
     }
 }

@@ -97,12 +97,8 @@ fn open(db: &Db, range: &Range, columns: Columns) -> Merge {
 
 fn by_value(db: &Db, a: AttrId, range: &Range) -> Result<ByValue> {
     let ty = db.schema().attribute(a).map(|attribute| attribute.value_type);
-    let mut scan = Scan {
-        db,
-        columns: Columns::ALL,
-        parts: vec![Part::Merge(Range::attr(a))],
-        open: Open::Nothing,
-    };
+    let mut scan =
+        Scan { db, columns: Columns::ALL, parts: vec![Part::Merge(Range::attr(a))], open: Open::Nothing };
     let (mut batch, mut rows) = (Batch::new(ty), ByValue::default());
     while scan.next(&mut batch)? {
         rows.take(a, range, &batch);
@@ -127,7 +123,8 @@ fn avet_parts(db: &Db, range: &Range) -> Vec<Part> {
     let inside = |a: AttrId| first.is_none_or(|first| first <= a) && last.is_none_or(|last| a <= last);
     let schema = db.schema();
     let kept = schema.attributes().filter(|attribute| attribute.kept_in_avet() && inside(attribute.id));
-    let mut attrs: Vec<AttrId> = kept.map(|attribute| attribute.id).filter(|&a| TableColumn::ClientId.attr() != a).collect();
+    let mut attrs: Vec<AttrId> =
+        kept.map(|attribute| attribute.id).filter(|&a| TableColumn::ClientId.attr() != a).collect();
     attrs.sort_unstable();
     attrs.into_iter().map(|a| avet_part(db, a, clip(range, a))).collect()
 }

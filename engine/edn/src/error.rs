@@ -224,6 +224,13 @@ impl Error {
         self
     }
 
+    /// The same error about another text, in which the span lies elsewhere.
+    #[must_use]
+    pub fn moved_to(mut self, span: Span) -> Self {
+        self.0.span = Some(span);
+        self
+    }
+
     /// What the user can do about it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

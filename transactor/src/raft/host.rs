@@ -141,8 +141,7 @@ struct Inner {
     leadership: watch::Receiver<Option<u64>>,
     status: watch::Receiver<RaftStatus>,
     runtime: Mutex<Option<Runtime>>,
-    /// Until the member has stopped.
-    data_dir: Mutex<Option<DataDir>>,
+    _data_dir: Option<DataDir>,
 }
 
 impl Drop for Inner {
@@ -210,7 +209,7 @@ impl RaftHandle {
             leadership,
             status,
             runtime: Mutex::new(Some(runtime)),
-            data_dir: Mutex::new(data_dir),
+            _data_dir: data_dir,
         };
         let this = Self { inner: Arc::new(inner) };
         this.stand_if_alone().await?;
@@ -380,7 +379,6 @@ impl RaftHandle {
         if let Some(runtime) = runtime {
             runtime.shutdown_background();
         }
-        drop(self.inner.data_dir.lock().ok().and_then(|mut data_dir| data_dir.take()));
     }
 
     fn leading_elsewhere(&self) -> Option<(NodeId, Member)> {

@@ -28,11 +28,13 @@ impl Db {
         for held in self.layers() {
             let Some(span) = Span::of(&window, held) else { continue };
             for run in held.layer.levels(range.index, held.end).runs() {
-                net += RunCursor::open(&held.layer, run, span, &range, false).map_or(0, |part| count_run(&part));
+                net +=
+                    RunCursor::open(&held.layer, run, span, &range, false).map_or(0, |part| count_run(&part));
             }
         }
         for column in [TableColumn::Instant, TableColumn::ClientId] {
-            net += TableCursor::open(self.layers(), column, &window, &range).map_or(0, |table| table.len() as i64);
+            net += TableCursor::open(self.layers(), column, &window, &range)
+                .map_or(0, |table| table.len() as i64);
         }
         Ok(net.max(0) as u64)
     }

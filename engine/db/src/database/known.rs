@@ -44,7 +44,8 @@ impl Known {
     pub(crate) fn changed(&self, t: T, schema: Schema, is_virgin: impl Fn(AttrId) -> bool) -> Known {
         let kept = schema.attributes().filter(|attribute| attribute.kept_in_avet());
         let whole = |a: &AttrId| self.avet.contains(a) || (*a != bootstrap::attr::TX_ID && is_virgin(*a));
-        let avet: Arc<FxHashSet<AttrId>> = Arc::new(kept.map(|attribute| attribute.id).filter(whole).collect());
+        let avet: Arc<FxHashSet<AttrId>> =
+            Arc::new(kept.map(|attribute| attribute.id).filter(whole).collect());
         let schema = Arc::new(schema);
         let mut versions = self.versions.clone();
         versions.push(Version { since: t, schema: schema.clone(), avet: avet.clone() });

@@ -98,7 +98,9 @@ impl Db {
     pub fn at(&self, t: T) -> Result<Db> {
         if t > self.basis {
             let message = format!("t {} lies beyond basis {}", t.0, self.basis.0);
-            return Err(Error::new(Code::BasisNotReached, message).with("t", t.0).with("basis", self.basis.0));
+            return Err(Error::new(Code::BasisNotReached, message)
+                .with("t", t.0)
+                .with("basis", self.basis.0));
         }
         if t == self.basis {
             return Ok(self.clone());
@@ -166,9 +168,7 @@ impl Db {
     }
 
     pub(super) fn t_of_client(&self, id: u128) -> Option<T> {
-        let within = |held: &Held| {
-            held.layer.client(id).filter(|t| held.layer.base < *t && *t <= held.upto)
-        };
+        let within = |held: &Held| held.layer.client(id).filter(|t| held.layer.base < *t && *t <= held.upto);
         self.layers.iter().rev().find_map(within).map(T)
     }
 

@@ -119,7 +119,13 @@ struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    fn open(held: &'a Held, run: &Arc<Run>, span: Span, seek: &Seek<'_>, window: &Window) -> Option<Source<'a>> {
+    fn open(
+        held: &'a Held,
+        run: &Arc<Run>,
+        span: Span,
+        seek: &Seek<'_>,
+        window: &Window,
+    ) -> Option<Source<'a>> {
         let layer = &*held.layer;
         let (at, end) = (run.lower(layer.events(), seek), run.upper(layer.events(), seek));
         let clear = run.plain && span.covers(run) && !window.careful;
@@ -147,13 +153,18 @@ impl<'a> Source<'a> {
 
     fn marks(&self, rows: usize) -> impl Iterator<Item = (&'a Event, Mark)> {
         let events = (self.at..self.at + rows).map(|i| self.event(i));
-        events.filter(|event| event.t <= self.span.read).map(|event| {
-            (event, Mark { t: self.t(event), added: event.added(), unkept: event.unkept() })
-        })
+        events
+            .filter(|event| event.t <= self.span.read)
+            .map(|event| (event, Mark { t: self.t(event), added: event.added(), unkept: event.unkept() }))
     }
 }
 
-fn probe_entity(sources: &mut [Source<'_>], window: &Window, e: u64, mut found: impl FnMut(ValueRef<'_>, u64)) {
+fn probe_entity(
+    sources: &mut [Source<'_>],
+    window: &Window,
+    e: u64,
+    mut found: impl FnMut(ValueRef<'_>, u64),
+) {
     let mut hits: SmallVec<[(usize, usize); 6]> = SmallVec::new();
     for (i, source) in sources.iter_mut().enumerate() {
         source.seek(|event| event.e < e);
@@ -166,7 +177,9 @@ fn probe_entity(sources: &mut [Source<'_>], window: &Window, e: u64, mut found: 
         && sources[i].clear
     {
         let source = &sources[i];
-        (source.at..source.at + rows).map(|i| source.event(i)).for_each(|event| found(event.v(), source.t(event)));
+        (source.at..source.at + rows)
+            .map(|i| source.event(i))
+            .for_each(|event| found(event.v(), source.t(event)));
         return;
     }
     let mut events: SmallVec<[(&Event, Mark); 8]> =
@@ -199,7 +212,9 @@ fn probe_value(
         && sources[i].clear
     {
         let source = &sources[i];
-        (source.at..source.at + rows).map(|i| source.event(i)).for_each(|event| found(event.e, source.t(event)));
+        (source.at..source.at + rows)
+            .map(|i| source.event(i))
+            .for_each(|event| found(event.e, source.t(event)));
         return;
     }
     let mut events: SmallVec<[(u64, Mark); 8]> = SmallVec::new();

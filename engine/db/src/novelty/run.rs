@@ -36,9 +36,8 @@ impl Run {
             x.0.cmp(&y.0).then_with(|| whole_order(index, &events[x.1 as usize], &events[y.1 as usize]))
         });
         let positions: Vec<u32> = keyed.into_iter().map(|(_, at)| at).collect();
-        let twice = positions
-            .windows(2)
-            .any(|pair| events[pair[0] as usize].same_fact(&events[pair[1] as usize]));
+        let twice =
+            positions.windows(2).any(|pair| events[pair[0] as usize].same_fact(&events[pair[1] as usize]));
         Run::finish(events, index, positions, twice)
     }
 

@@ -111,7 +111,13 @@ impl Cursor {
 
 impl RunCursor {
     /// The rows of `run` in `range`; `None` when there are none.
-    pub(crate) fn open(layer: &Arc<Layer>, run: &Arc<Run>, span: Span, range: &Range, history: bool) -> Option<Self> {
+    pub(crate) fn open(
+        layer: &Arc<Layer>,
+        run: &Arc<Run>,
+        span: Span,
+        range: &Range,
+        history: bool,
+    ) -> Option<Self> {
         let events = layer.events();
         let at = match &range.start {
             Bound::Unbounded => 0,
@@ -201,7 +207,8 @@ impl TableCursor {
         if first > last || !may_hold(range, column) {
             return None;
         }
-        let mut cursor = TableCursor { layers: layers.to_vec(), index: range.index, column, at: first, end: last + 1 };
+        let mut cursor =
+            TableCursor { layers: layers.to_vec(), index: range.index, column, at: first, end: last + 1 };
         let at = match &range.start {
             Bound::Unbounded => first,
             Bound::Included(key) => cursor.search(key, Ordering::Less),

@@ -60,9 +60,8 @@ impl Merge {
                 }
                 Ordering::Equal => tied = true,
                 Ordering::Greater => {
-                    let nearer = |(_, held): &(usize, DatomRef<'_>)| {
-                        self.index.cmp_eav(&head, held) == Ordering::Less
-                    };
+                    let nearer =
+                        |(_, held): &(usize, DatomRef<'_>)| self.index.cmp_eav(&head, held) == Ordering::Less;
                     if second.as_ref().is_none_or(nearer) {
                         second = Some((i, head));
                     }

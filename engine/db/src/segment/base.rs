@@ -142,7 +142,9 @@ impl Base {
     /// `SEGMENT_UNAVAILABLE`, `DATA_LOSS` from the port.
     pub fn transaction_by_client_id(&self, id: u128) -> Result<Option<TxBody>> {
         let Some(t) = self.t_of_client_id(id)? else { return Ok(None) };
-        let Some((leaf, row)) = self.log.row(t)? else { return Err(damaged("a client id names no transaction")) };
+        let Some((leaf, row)) = self.log.row(t)? else {
+            return Err(damaged("a client id names no transaction"));
+        };
         leaf.body(row).map(Some)
     }
 

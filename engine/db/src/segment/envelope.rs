@@ -101,7 +101,8 @@ pub(crate) fn open_unchecked(stored: &[u8]) -> Result<Opened> {
     }
     let version = reader.u8()?;
     if version != FORMAT_VERSION {
-        let message = format!("segment format {version} is not supported, this version reads {FORMAT_VERSION}");
+        let message =
+            format!("segment format {version} is not supported, this version reads {FORMAT_VERSION}");
         return Err(Error::new(Code::FormatUnsupported, message));
     }
     let kind = kind(reader.u8()?)?;

@@ -39,7 +39,12 @@ impl Span {
         Span { added_min: T(u64::MAX), added_max: T(0), ended_min: T(u64::MAX), ended_max: T(0) };
 
     pub(crate) fn add(&mut self, added: u64, ended: u64) {
-        self.merge(&Span { added_min: T(added), added_max: T(added), ended_min: T(ended), ended_max: T(ended) });
+        self.merge(&Span {
+            added_min: T(added),
+            added_max: T(added),
+            ended_min: T(ended),
+            ended_max: T(ended),
+        });
     }
 
     pub(crate) fn merge(&mut self, other: &Span) {

@@ -142,7 +142,9 @@ impl Leaf {
     pub fn value_type(&self, a: AttrId) -> Option<ValueType> {
         let at = self.attributes.binary_search_by_key(&a, |stream| stream.a).ok()?;
         match &self.attributes[at].values {
-            Stream::Values(values) if values.windows(2).any(|w| w[0].value_type() != w[1].value_type()) => None,
+            Stream::Values(values) if values.windows(2).any(|w| w[0].value_type() != w[1].value_type()) => {
+                None
+            }
             stream => stream.value_type(),
         }
     }
@@ -276,7 +278,8 @@ impl Leaf {
     #[must_use]
     pub fn weight(&self) -> usize {
         let ended = self.ended.as_ref().map_or(0, Packed::heap_bytes);
-        let streams: usize = self.attributes.iter().map(|x| size_of::<AttrStream>() + x.values.heap_bytes()).sum();
+        let streams: usize =
+            self.attributes.iter().map(|x| size_of::<AttrStream>() + x.values.heap_bytes()).sum();
         let places = match &self.places {
             Places::Runs => 0,
             Places::Scattered { codes, positions } => codes.heap_bytes() + positions.len() * 2,
@@ -289,7 +292,8 @@ impl Leaf {
     pub(crate) fn read(payload: Arc<[u8]>) -> Result<Leaf> {
         let mut reader = Reader::new(&payload);
         let len = reader.u32()? as usize;
-        let index = *Index::ALL.get(usize::from(reader.u8()?)).ok_or_else(|| damaged("its index is unknown"))?;
+        let index =
+            *Index::ALL.get(usize::from(reader.u8()?)).ok_or_else(|| damaged("its index is unknown"))?;
         let flags = reader.u8()?;
         let attribute_count = usize::from(reader.u16()?);
         if len > MAX_LEAF_ROWS || flags > 1 || (attribute_count == 0) != (len == 0) {

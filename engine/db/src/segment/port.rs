@@ -63,5 +63,6 @@ impl SegmentPort for MemoryPort {
 /// The error of a segment that nobody has.
 #[must_use]
 pub fn missing(hash: &Hash) -> Error {
-    Error::new(Code::SegmentUnavailable, "a segment of the database is not in the store").with("segment", hash)
+    Error::new(Code::SegmentUnavailable, "a segment of the database is not in the store")
+        .with("segment", hash)
 }

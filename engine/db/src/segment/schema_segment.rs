@@ -71,7 +71,8 @@ impl SchemaSegment {
 
     pub(crate) fn read(payload: &[u8]) -> Result<SchemaSegment> {
         let mut reader = Reader::new(payload);
-        let mut schema = Schema { revision: reader.varint()?, next_element: small(&mut reader)?, ..Schema::default() };
+        let mut schema =
+            Schema { revision: reader.varint()?, next_element: small(&mut reader)?, ..Schema::default() };
         let mut avet = FxHashSet::default();
         for _ in 0..reader.count(5)? {
             let (attribute, whole) = read_attribute(&mut reader)?;

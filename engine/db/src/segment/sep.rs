@@ -34,12 +34,7 @@ impl Part<'_> {
 }
 
 /// `e`, `a` and `v` in the order of `index`.
-pub(crate) fn parts<'a>(
-    index: Index,
-    e: Option<u64>,
-    a: Option<u32>,
-    v: Option<ValueRef<'a>>,
-) -> Parts<'a> {
+pub(crate) fn parts<'a>(index: Index, e: Option<u64>, a: Option<u32>, v: Option<ValueRef<'a>>) -> Parts<'a> {
     let (e, a, v) = (e.map(Part::E), a.map(Part::A), v.map(Part::V));
     match index {
         Index::Eavt => [e, a, v],
@@ -200,7 +195,9 @@ impl Sep {
         }
         let e = (flags & 1 != 0).then(|| reader.varint().map(EntityId)).transpose()?;
         let a = match flags & 2 != 0 {
-            true => Some(AttrId(u32::try_from(reader.varint()?).map_err(|_| damaged("an attribute is too great"))?)),
+            true => Some(AttrId(
+                u32::try_from(reader.varint()?).map_err(|_| damaged("an attribute is too great"))?,
+            )),
             false => None,
         };
         let v = (flags & 4 != 0).then(|| reader.value()).transpose()?;

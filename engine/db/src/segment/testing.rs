@@ -29,7 +29,8 @@ pub(crate) fn any_value() -> impl Strategy<Value = Value> {
         "[a-c]{0,4}".prop_map(|x| Value::Uri(x.into())),
         prop::collection::vec(0_u8..3, 0..4).prop_map(|x| Value::Bytes(x.into())),
         any::<i64>().prop_map(|x| Value::BigInt(Arc::new(x.into()))),
-        (-9_i64..9, 0_i64..3).prop_map(|(n, scale)| Value::BigDec(Arc::new(BigDecimal::new(n.into(), scale)))),
+        (-9_i64..9, 0_i64..3)
+            .prop_map(|(n, scale)| Value::BigDec(Arc::new(BigDecimal::new(n.into(), scale)))),
         (-5_i64..5).prop_map(|x| Value::Tuple([None, Some(Value::Long(x))].as_slice().into())),
     ]
 }

@@ -28,7 +28,8 @@ impl Texts {
     pub(crate) fn range(&self, payload: &[u8], i: usize) -> Range<usize> {
         let entry = self.codes.as_ref().map_or(i, |codes| codes.get(payload, i) as usize);
         let start = self.start as usize;
-        start + self.offsets.get(payload, entry) as usize..start + self.offsets.get(payload, entry + 1) as usize
+        start + self.offsets.get(payload, entry) as usize
+            ..start + self.offsets.get(payload, entry + 1) as usize
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {

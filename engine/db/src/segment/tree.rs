@@ -160,7 +160,9 @@ impl Tree {
 
     fn leaf_at(&self, edge: &Edge<'_>) -> usize {
         let parts = edge.parts(self.index);
-        self.entries.partition_point(|entry| entry.sep.at_or_before(self.index, edge, &parts)).saturating_sub(1)
+        self.entries
+            .partition_point(|entry| entry.sep.at_or_before(self.index, edge, &parts))
+            .saturating_sub(1)
     }
 
     /// Leaf number `at` of [`Tree::entries`].

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::bootstrap::{self, attr};
 use crate::{
-    AttrId, Batch, Columns, Datom, Db, EntityId, Incarnation, Keyword, Options, Point, Range, T, TxBody, Value,
-    ValueType,
+    AttrId, Batch, Columns, Datom, Db, EntityId, Incarnation, Keyword, Options, Point, Range, T, TxBody,
+    Value, ValueType,
 };
 
 const NAME: AttrId = AttrId(1001);
@@ -13,7 +13,13 @@ const FRIEND: AttrId = AttrId(1002);
 
 fn body(db: &Db, facts: &[(EntityId, AttrId, Value, bool)]) -> Arc<TxBody> {
     let t = T(db.basis().0 + 1);
-    let datom = |(e, a, v, added): &(EntityId, AttrId, Value, bool)| Datom { e: *e, a: *a, v: v.clone(), t, added: *added };
+    let datom = |(e, a, v, added): &(EntityId, AttrId, Value, bool)| Datom {
+        e: *e,
+        a: *a,
+        v: v.clone(),
+        t,
+        added: *added,
+    };
     Arc::new(TxBody {
         t,
         instant: 1000 + t.0 as i64 * 10,
@@ -59,7 +65,10 @@ fn every_read_sees_what_was_applied() {
     let one = declared();
     let two = one.apply(&body(&one, &[(x, NAME, text("x"), true), (y, NAME, text("y"), true)])).unwrap();
     let three = two
-        .apply(&body(&two, &[(x, NAME, text("x"), false), (x, NAME, text("z"), true), (y, FRIEND, Value::Ref(x), true)]))
+        .apply(&body(
+            &two,
+            &[(x, NAME, text("x"), false), (x, NAME, text("z"), true), (y, FRIEND, Value::Ref(x), true)],
+        ))
         .unwrap();
     assert_eq!(rows(&three, &Range::attr(NAME)).len(), 2);
     assert_eq!(three.values(x, NAME).unwrap().to_vec(), [(text("z"), T(3))]);

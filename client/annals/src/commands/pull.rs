@@ -1,0 +1,26 @@
+//! `annals pull`.
+
+use std::process::ExitCode;
+
+use annals_client::Client;
+use annals_edn::{Edn, Node};
+
+use crate::args::{PullArguments, PullFormat};
+use crate::commands::{Outcome, read};
+use crate::failure::Failure;
+use crate::output::json;
+
+pub async fn run(client: &Client, arguments: &PullArguments) -> Outcome {
+    let read = read(&arguments.view, None);
+    let entities = [arguments.entity.clone()];
+    let values = client
+        .pull(&arguments.database, &arguments.pattern, &entities, &read)
+        .await
+        .map_err(|error| Failure::in_source(error, &arguments.pattern))?;
+    let value = values.into_iter().next().unwrap_or(Edn::new(Node::Nil));
+    match arguments.format {
+        PullFormat::Edn => println!("{value}"),
+        PullFormat::Json => println!("{}", json::to_json(&value)),
+    }
+    Ok(ExitCode::SUCCESS)
+}

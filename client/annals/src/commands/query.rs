@@ -1,0 +1,49 @@
+//! `annals query`.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use annals_client::Client;
+use annals_client::answer::Shape;
+use annals_edn::reader::Forms;
+
+use crate::args::{Format, QueryArguments};
+use crate::commands::transact::text_of;
+use crate::commands::{Outcome, read};
+use crate::failure::Failure;
+use crate::output;
+
+pub async fn run(client: &Client, arguments: &QueryArguments) -> Outcome {
+    let mut args = arguments.args.clone();
+    if let Some(file) = &arguments.args_file {
+        args.extend(forms_of(&text_of(file)?)?);
+    }
+    let mut read = read(&arguments.view, Some(&arguments.page));
+    read.options.want_stats = arguments.stats;
+    let in_query = |error| Failure::in_source(error, &arguments.query);
+    let mut results =
+        client.query(&arguments.database, &arguments.query, &args, &read).await.map_err(in_query)?;
+    let default = if std::io::stdout().is_terminal() { Format::Table } else { Format::Edn };
+    let mut printer = output::printer(arguments.format.unwrap_or(default), results.header());
+    let shape = Shape::of(results.header());
+    while let Some(row) = results.next().await.map_err(in_query)? {
+        printer.row(&shape, row)?;
+    }
+    printer.end()?;
+    if let Some(trailer) = results.trailer().filter(|_| arguments.stats) {
+        eprintln!("{} rows, {} us at t {}", trailer.row_count, trailer.elapsed_us, trailer.basis_t);
+        if !trailer.stats.is_empty() {
+            eprintln!("{}", trailer.stats);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn forms_of(text: &str) -> Result<Vec<String>, Failure> {
+    let mut forms = Vec::new();
+    for form in Forms::new(text) {
+        let span = form.map_err(|error| Failure::in_source(error, text))?.span;
+        forms.push(text[span.start as usize..span.end as usize].to_string());
+    }
+    Ok(forms)
+}

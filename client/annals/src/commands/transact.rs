@@ -1,0 +1,52 @@
+//! `annals transact`: each top-level vector of the input is one transaction, committed in order; stops at the first
+//! refusal.
+
+use std::io::{Read, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use annals_client::Client;
+use annals_edn::reader::Forms;
+use annals_edn::{Error, Span};
+
+use crate::args::TransactArguments;
+use crate::commands::Outcome;
+use crate::failure::Failure;
+
+pub async fn run(client: &Client, arguments: &TransactArguments) -> Outcome {
+    let source = text_of(&arguments.file)?;
+    for form in Forms::new(&source) {
+        let span = form.map_err(|error| Failure::in_source(error, &source))?.span;
+        let text = &source[span.start as usize..span.end as usize];
+        let report = client
+            .transact(&arguments.database, text)
+            .await
+            .map_err(|error| Failure::in_source(moved(error, span.start), &source))?;
+        let mut line = report.to_edn().to_string();
+        line.push('\n');
+        std::io::stdout().write_all(line.as_bytes())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The text of a file, or of standard input for `-`.
+pub fn text_of(file: &Path) -> Result<String, Failure> {
+    let mut text = String::new();
+    let read = if file == Path::new("-") {
+        std::io::stdin().read_to_string(&mut text)
+    } else {
+        std::fs::File::open(file).and_then(|mut open| open.read_to_string(&mut text))
+    };
+    read.map_err(|error| {
+        Error::new(annals_edn::Code::FileNotFound, format!("{} cannot be read: {error}", file.display()))
+    })?;
+    Ok(text)
+}
+
+/// An error about a part of a text, as one about the whole.
+fn moved(error: Error, by: u32) -> Error {
+    match error.span() {
+        Some(span) => error.moved_to(Span { start: span.start + by, end: span.end + by }),
+        None => error.at(Span { start: by, end: by + 1 }),
+    }
+}
