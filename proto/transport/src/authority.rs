@@ -20,7 +20,7 @@ use rustls::pki_types::pem::PemObject;
 
 use crate::certificate::Facts;
 use crate::identity::{Identity, Subject};
-use crate::tls::TlsFiles;
+use crate::tls::{TlsFiles, TlsIdentity};
 
 /// How long issued certificates live.
 pub const CERTIFICATE_LIFE: Duration = Duration::from_secs(30 * 86_400);
@@ -28,6 +28,8 @@ pub const CERTIFICATE_LIFE: Duration = Duration::from_secs(30 * 86_400);
 pub const RENEW_BEFORE: Duration = Duration::from_secs(10 * 86_400);
 /// How long an authority lives.
 pub const AUTHORITY_LIFE: Duration = Duration::from_secs(10 * 365 * 86_400);
+/// Between looks at a certificate's remaining life.
+const RENEWAL_INTERVAL: Duration = Duration::from_secs(6 * 3600);
 /// Certificates are valid from a little before they are made, for clocks that disagree.
 const BACKDATE: Duration = Duration::from_secs(3_600);
 
@@ -165,6 +167,25 @@ impl Authority {
         }
     }
 
+    /// Renews a certificate of this authority before it ends, for as long as the process lives, and takes it into use.
+    /// Run it as a task.
+    pub async fn keep_fresh(
+        self,
+        identity: Identity,
+        hosts: Vec<String>,
+        folder: PathBuf,
+        stem: String,
+        in_use: TlsIdentity,
+    ) {
+        loop {
+            tokio::time::sleep(RENEWAL_INTERVAL).await;
+            let renewed = self.ensure(&identity, &hosts, &folder, &stem).and_then(|_| in_use.reload());
+            if let Err(error) = renewed {
+                tracing::error!(%error, %identity, "certificate not renewed");
+            }
+        }
+    }
+
     fn files(&self, folder: &Path, stem: &str) -> TlsFiles {
         TlsFiles {
             ca: self.certificate(),
@@ -180,7 +201,7 @@ impl Authority {
         facts.uris.contains(&identity.to_string())
             && facts.remaining(SystemTime::now()) >= RENEW_BEFORE
             && hosts.iter().filter(is_host).all(|host| facts.hosts.contains(host))
-            && crate::tls::TlsIdentity::load(files.clone()).is_ok()
+            && TlsIdentity::load(files.clone()).is_ok()
     }
 }
 

@@ -11,6 +11,7 @@ use annals_edn::{Code, Error};
 use http::Uri;
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
+use tokio::io::AsyncBufReadExt;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -116,10 +117,17 @@ async fn open(address: &Address, identity: &TlsIdentity) -> io::Result<TlsStream
         .await
         .map_err(|error| named(address, error.kind(), error))?;
     stream.set_nodelay(true)?;
-    TlsConnector::from(identity.client_config())
+    let mut tls = TlsConnector::from(identity.client_config())
         .connect(address.name.clone(), stream)
         .await
-        .map_err(|error| named(address, error.kind(), error))
+        .map_err(|error| named(address, error.kind(), error))?;
+    // In TLS 1.3 a server judges the client's certificate after the client believes it is done. Its first bytes, the
+    // HTTP/2 settings, or the alert in their place tell; waiting for them here keeps the reason from getting lost.
+    match tls.fill_buf().await {
+        Ok([]) => Err(named(address, io::ErrorKind::UnexpectedEof, "the server closed the connection")),
+        Ok(_) => Ok(tls),
+        Err(error) => Err(named(address, error.kind(), error)),
+    }
 }
 
 /// The error with the endpoint's name in it: "connection refused" alone helps nobody.

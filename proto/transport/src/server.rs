@@ -7,6 +7,7 @@
 mod accept;
 pub(crate) mod connection;
 pub(crate) mod limits;
+mod plain;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -16,12 +17,17 @@ use annals_edn::{Code, Error};
 use annals_wire::v1::FILE_DESCRIPTOR_SET;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
 
 use crate::health::{self, Readiness, State};
 use crate::stack::{self, Stack};
 use crate::tls::TlsIdentity;
 use limits::Limits;
+use plain::Plain;
+
+/// From the end of the last call to the closing of connections that did not close by themselves.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// A bound socket that does not accept yet.
 pub struct Server {
@@ -31,6 +37,7 @@ pub struct Server {
     limits: Limits,
     readiness: Readiness,
     health: Routes,
+    plain: Option<Plain>,
 }
 
 /// What the accept loop and all connections share.
@@ -41,6 +48,7 @@ struct Shared {
     handshakes: Semaphore,
     stack: Stack,
     readiness: Readiness,
+    running: TaskTracker,
     stop: CancellationToken,
 }
 
@@ -49,6 +57,7 @@ struct Shared {
 pub struct Handle {
     local_addr: SocketAddr,
     readiness: Readiness,
+    running: TaskTracker,
     stop: CancellationToken,
 }
 
@@ -59,15 +68,29 @@ impl Server {
     /// [`Code::Config`] if the address is not free or not ours, or `identity` is not fit for a server.
     pub fn bind(listen: &str, identity: TlsIdentity, limits: Limits) -> Result<Self, Error> {
         identity.server_config()?;
-        let cannot = |error: std::io::Error| {
-            Error::new(Code::Config, format!("cannot listen on {listen}: {error}")).with("listen", listen)
-        };
-        let listener = TcpListener::bind(listen).map_err(cannot)?;
-        listener.set_nonblocking(true).map_err(cannot)?;
-        let local_addr = listener.local_addr().map_err(cannot)?;
+        let (listener, local_addr) = bind(listen)?;
         let (reporter, service) = tonic_health::server::health_reporter();
         let readiness = Readiness::new(reporter);
-        Ok(Self { listener, local_addr, identity, limits, readiness, health: Routes::new(service) })
+        Ok(Self {
+            listener,
+            local_addr,
+            identity,
+            limits,
+            readiness,
+            health: Routes::new(service),
+            plain: None,
+        })
+    }
+
+    /// Binds a second port, which answers `/health`, `/livez` and `/readyz` over plain HTTP to probes that cannot
+    /// speak TLS. Returns its address too.
+    ///
+    /// # Errors
+    /// [`Code::Config`] if the address is not free or not ours.
+    pub fn with_plain_health(self, listen: &str) -> Result<(Self, SocketAddr), Error> {
+        let plain = Plain::bind(listen)?;
+        let address = plain.local_addr;
+        Ok((Self { plain: Some(plain), ..self }, address))
     }
 
     /// Where it listens.
@@ -86,11 +109,13 @@ impl Server {
     ///
     /// # Errors
     /// [`Code::Internal`] if the runtime refuses the socket.
-    pub fn serve(self, services: Routes) -> Result<Handle, Error> {
+    pub fn serve(mut self, services: Routes) -> Result<Handle, Error> {
         let listener = tokio::net::TcpListener::from_std(self.listener.try_clone().map_err(internal)?)
             .map_err(internal)?;
+        let plain = self.plain.take();
         let (shared, handle) = self.share(services);
-        tokio::spawn(accept::run(listener, shared));
+        shared.serve_plain(plain)?;
+        tokio::spawn(shared.accept(listener));
         Ok(handle)
     }
 
@@ -99,24 +124,15 @@ impl Server {
     ///
     /// # Errors
     /// [`Code::Internal`] if a thread or runtime cannot be had.
-    pub fn serve_on_threads(self, services: Routes, threads: usize) -> Result<Handle, Error> {
+    pub fn serve_on_threads(mut self, services: Routes, threads: usize) -> Result<Handle, Error> {
         let listeners = (0..threads.max(1))
             .map(|_| self.listener.try_clone())
             .collect::<Result<Vec<_>, _>>()
             .map_err(internal)?;
+        let mut plain = self.plain.take();
         let (shared, handle) = self.share(services);
         for (number, listener) in listeners.into_iter().enumerate() {
-            let runtime =
-                tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(internal)?;
-            let listener = {
-                let _inside = runtime.enter();
-                tokio::net::TcpListener::from_std(listener).map_err(internal)?
-            };
-            let shared = shared.clone();
-            std::thread::Builder::new()
-                .name(format!("annals-serve-{number}"))
-                .spawn(move || runtime.block_on(accept::run(listener, shared)))
-                .map_err(internal)?;
+            shared.start_thread(number, listener, plain.take())?;
         }
         Ok(handle)
     }
@@ -129,7 +145,7 @@ impl Server {
             .merge(strip_fallback(services))
             .merge(strip_fallback(reflection()))
             .merge(health::routes(self.readiness.clone()));
-        let stop = CancellationToken::new();
+        let (running, stop) = (TaskTracker::new(), CancellationToken::new());
         let shared = Shared {
             connections: Arc::new(Semaphore::new(self.limits.connections)),
             handshakes: Semaphore::new(self.limits.handshakes),
@@ -137,10 +153,51 @@ impl Server {
             identity: self.identity,
             limits: self.limits,
             readiness: self.readiness.clone(),
+            running: running.clone(),
             stop: stop.clone(),
         };
-        let handle = Handle { local_addr: self.local_addr, readiness: self.readiness, stop };
+        let handle = Handle { local_addr: self.local_addr, readiness: self.readiness, running, stop };
         (Arc::new(shared), handle)
+    }
+}
+
+impl Shared {
+    /// The accept loop of the TLS port.
+    fn accept(
+        self: &Arc<Self>,
+        listener: tokio::net::TcpListener,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        let shared = self.clone();
+        let each = move |stream, peer, permit| {
+            shared.running.track_future(connection::run(stream, peer, permit, shared.clone()))
+        };
+        accept::run(listener, self.connections.clone(), self.stop.clone(), each)
+    }
+
+    fn serve_plain(&self, plain: Option<Plain>) -> Result<(), Error> {
+        match plain {
+            Some(plain) => plain.serve(self.readiness.clone(), &self.limits, self.stop.clone()),
+            None => Ok(()),
+        }
+    }
+
+    fn start_thread(
+        self: &Arc<Self>,
+        number: usize,
+        listener: TcpListener,
+        plain: Option<Plain>,
+    ) -> Result<(), Error> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(internal)?;
+        let accept = {
+            let _inside = runtime.enter();
+            self.serve_plain(plain)?;
+            self.accept(tokio::net::TcpListener::from_std(listener).map_err(internal)?)
+        };
+        std::thread::Builder::new()
+            .name(format!("annals-serve-{number}"))
+            .spawn(move || runtime.block_on(accept))
+            .map(|_| ())
+            .map_err(internal)
     }
 }
 
@@ -162,9 +219,26 @@ impl Handle {
     pub async fn drain(&self, limit: Duration) -> bool {
         self.readiness.set(State::Draining).await;
         let finished = tokio::time::timeout(limit, self.readiness.idle()).await.is_ok();
+        if finished {
+            // The last answers may still lie in buffers; connections close by themselves once those are sent.
+            self.running.close();
+            let _ = tokio::time::timeout(LAST_WORDS, self.running.wait()).await;
+        }
         self.stop.cancel();
         finished
     }
+}
+
+/// A bound, nonblocking socket and its address.
+fn bind(listen: &str) -> Result<(TcpListener, SocketAddr), Error> {
+    let bound = TcpListener::bind(listen).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    });
+    bound.map_err(|error| {
+        Error::new(Code::Config, format!("cannot listen on {listen}: {error}")).with("listen", listen)
+    })
 }
 
 /// Two routers can be merged if at most one has a fallback; tonic gives one to each.

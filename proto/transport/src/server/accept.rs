@@ -1,34 +1,47 @@
 //! The accept loop, and its patience when the machine has nothing left to accept with.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::net::TcpListener;
-
-use super::{Shared, connection};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 
 const BACKOFF_MIN: Duration = Duration::from_millis(10);
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
 const LOG_EVERY: Duration = Duration::from_secs(10);
 
-/// Accepts until the server stops; one task a connection.
-pub(super) async fn run(listener: TcpListener, shared: Arc<Shared>) {
-    let stop = shared.stop.clone();
+/// Accepts until `stop`; one task a connection, at most as many as `permits`.
+pub(super) async fn run<F>(
+    listener: TcpListener,
+    permits: Arc<Semaphore>,
+    stop: CancellationToken,
+    each: impl Fn(TcpStream, SocketAddr, OwnedSemaphorePermit) -> F,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
     tokio::select! {
-        () = accept(listener, &shared) => {}
+        () = accept(listener, permits, each) => {}
         () = stop.cancelled() => {}
     }
 }
 
-async fn accept(listener: TcpListener, shared: &Arc<Shared>) {
+async fn accept<F>(
+    listener: TcpListener,
+    permits: Arc<Semaphore>,
+    each: impl Fn(TcpStream, SocketAddr, OwnedSemaphorePermit) -> F,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
     let mut backoff = Backoff::default();
     loop {
-        let Ok(permit) = shared.connections.clone().acquire_owned().await else { return };
+        let Ok(permit) = permits.clone().acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, peer)) => {
                 backoff.reset();
-                tokio::spawn(connection::run(stream, peer, permit, shared.clone()));
+                tokio::spawn(each(stream, peer, permit));
             }
             Err(error) => {
                 if let Some(pause) = backoff.after(&error, Instant::now()) {

@@ -14,7 +14,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use crate::health::CallGuard;
 
 pin_project! {
-    /// A body with a deadline. Holds the call's guard, so that a call counts as running until its last byte.
+    /// A body with a deadline. Holds the call's guard, so that a call counts as running until it is sent or dropped.
     pub(crate) struct CallBody {
         // Dropped at the deadline, which stops whoever produces it.
         #[pin]
@@ -22,13 +22,13 @@ pin_project! {
         deadline: Option<Instant>,
         #[pin]
         sleep: Option<Sleep>,
-        guard: Option<CallGuard>,
+        _guard: Option<CallGuard>,
     }
 }
 
 impl CallBody {
     pub(crate) fn new(inner: Body, deadline: Option<Instant>, guard: Option<CallGuard>) -> Self {
-        Self { inner: Some(inner), deadline, sleep: None, guard }
+        Self { inner: Some(inner), deadline, sleep: None, _guard: guard }
     }
 
     /// A whole answer that says no.
@@ -70,16 +70,12 @@ impl http_body::Body for CallBody {
         // A producer that is always ready must not outrun its deadline.
         let late = this.deadline.is_some_and(|deadline| this.sleep.is_some() && deadline <= Instant::now());
         if !late && let Poll::Ready(frame) = inner.poll_frame(cx) {
-            if frame.is_none() {
-                this.guard.take();
-            }
             return Poll::Ready(frame);
         }
         if !late {
             ready!(poll_deadline(*this.deadline, this.sleep, cx));
         }
         this.inner.set(None);
-        this.guard.take();
         let mut trailers = HeaderMap::new();
         match annals_wire::to_status(&deadline_exceeded()).add_header(&mut trailers) {
             Ok(()) => Poll::Ready(Some(Ok(Frame::trailers(trailers)))),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use annals_edn::Code;
-use annals_transport::{Limits, State};
+use annals_transport::{Limits, Routes, Server, State};
 use annals_wire::from_status;
 use annals_wire::v1;
 use annals_wire::v1::query_service_client::QueryServiceClient;
@@ -45,6 +45,25 @@ async fn health_answers_over_https_without_a_certificate() {
     stand.handle.readiness().set(State::Starting).await;
     assert_eq!(get(&stand, "/livez").await.0, "HTTP/1.1 200 OK");
     assert_eq!(get(&stand, "/readyz").await, ("HTTP/1.1 503 Service Unavailable".into(), "starting".into()));
+}
+
+#[tokio::test]
+async fn the_plain_port_answers_health_and_nothing_else() {
+    let stand = Stand::start().await;
+    let server = Server::bind("127.0.0.1:0", stand.identity.clone(), Limits::clients()).unwrap();
+    let (server, address) = server.with_plain_health("127.0.0.1:0").unwrap();
+    let handle = server.serve(Routes::default()).unwrap();
+    let get = async |path: &str| {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        tokio::time::timeout(PATIENCE, stream.read_to_string(&mut answer)).await.expect("in time").unwrap();
+        answer.lines().next().unwrap_or_default().to_owned()
+    };
+    assert_eq!(get("/readyz").await, "HTTP/1.1 503 Service Unavailable");
+    handle.readiness().set(State::Ready).await;
+    assert_eq!(get("/readyz").await, "HTTP/1.1 200 OK");
+    assert_eq!(get("/annals.v1.QueryService/Pull").await, "HTTP/1.1 404 Not Found");
 }
 
 #[tokio::test]
