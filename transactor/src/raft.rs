@@ -15,7 +15,7 @@ mod state_machine;
 mod types;
 mod wire;
 
-pub use grpc::Connect;
+pub use grpc::{Channels, Connect, Purpose};
 pub use host::{Outcome, RaftConfig, RaftHandle, RaftStatus, Role};
 pub use identity::DATA_FORMAT;
 pub use server::RaftServer;

@@ -8,6 +8,7 @@
 #[cfg(feature = "db")]
 pub mod db;
 pub mod error;
+pub mod feed;
 pub mod rows;
 pub mod v1;
 pub mod value;

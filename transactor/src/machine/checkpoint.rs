@@ -144,7 +144,7 @@ impl Machine {
         let mut reader = Reader::new(bytes);
         let state = State::decode(&mut reader)?;
         let mut reading = BTreeMap::new();
-        for _ in 0..reader.count(64)? {
+        for _ in 0..reader.count(80)? {
             reading.insert(get_incarnation(&mut reader)?, get_root(&mut reader)?);
         }
         reader.end()?;

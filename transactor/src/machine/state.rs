@@ -4,7 +4,7 @@
 //! state     version u8 | epoch u64 | databases u32 { database } | builds u32 { build }
 //! database  incarnation 16 | name text | options u8 | t u64 | lineage 16 | next_counter u64 | last_instant i64
 //!           | roots u32 { root }
-//! root      number u64 | hash 32 | covers_t u64
+//! root      number u64 | hash 32 | covers_t u64 | lineage 16
 //! build     build u64 | incarnation 16 | base u8 { hash 32 }
 //! ```
 
@@ -53,6 +53,8 @@ pub struct RootRef {
     pub hash: RootHash,
     /// The newest t it covers.
     pub covers_t: u64,
+    /// The chain up to it.
+    pub lineage: Lineage,
 }
 
 /// A running index build.
@@ -171,10 +173,12 @@ pub(super) fn put_root(out: &mut impl BufMut, root: &RootRef) {
     out.put_u64_le(root.number);
     out.put_slice(&root.hash);
     out.put_u64_le(root.covers_t);
+    out.put_slice(&root.lineage.0);
 }
 
 pub(super) fn get_root(reader: &mut Reader) -> Result<RootRef, Malformed> {
-    Ok(RootRef { number: reader.u64()?, hash: reader.array()?, covers_t: reader.u64()? })
+    let (number, hash, covers_t) = (reader.u64()?, reader.array()?, reader.u64()?);
+    Ok(RootRef { number, hash, covers_t, lineage: Lineage(reader.array()?) })
 }
 
 pub(super) fn options_to_byte(options: Options) -> u8 {
@@ -211,7 +215,7 @@ fn get_database(reader: &mut Reader) -> Result<(Incarnation, Database), Malforme
         last_instant: reader.i64()?,
         roots: Vec::new(),
     };
-    for _ in 0..reader.count(48)? {
+    for _ in 0..reader.count(64)? {
         database.roots.push(get_root(reader)?);
     }
     Ok((incarnation, database))

@@ -3,8 +3,9 @@
 //! The append stream waits for its first request before it opens the call: openraft sleeps its back-off inside that
 //! stream, and a call that fails before reading it would be repeated at once, thousands of times a second.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use annals_edn::{Code, Error};
@@ -32,21 +33,71 @@ pub(crate) const MAX_MESSAGE_BYTES: usize = 64 << 20;
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// What a channel is for. Each purpose has a connection of its own, so that a heartbeat never waits behind a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// Entries, votes.
+    Append,
+    /// Heartbeats.
+    Heartbeat,
+    /// Snapshots.
+    Snapshot,
+    /// Calls passed on to the leader, questions to other members.
+    Forward,
+}
+
+/// The open channels of this process to other members. Clones share them.
+#[derive(Clone)]
+pub struct Channels {
+    connect: Connect,
+    open: Arc<Mutex<HashMap<(NodeId, String, Purpose), Channel>>>,
+}
+
+impl Channels {
+    /// None open yet; `connect` opens them.
+    #[must_use]
+    pub fn new(connect: Connect) -> Self {
+        Self { connect, open: Arc::default() }
+    }
+
+    /// The channel to a member for one purpose.
+    #[must_use]
+    pub fn get(&self, id: NodeId, member: &Member, purpose: Purpose) -> Channel {
+        let mut open = self.open.lock().expect("no holder of the channels panics");
+        let key = (id, member.addr.clone(), purpose);
+        open.entry(key).or_insert_with(|| (self.connect)(id, member)).clone()
+    }
+}
+
 /// Makes the links of one member to the others.
 pub(crate) struct GrpcNetwork {
     pub(crate) cluster_id: String,
     pub(crate) node_id: NodeId,
-    pub(crate) connect: Connect,
+    pub(crate) channels: Channels,
+}
+
+impl GrpcNetwork {
+    fn link(&self, target: NodeId, member: &Member, purpose: Purpose) -> GrpcLink {
+        let client = RaftServiceClient::new(self.channels.get(target, member, purpose))
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES);
+        GrpcLink { client, cluster_id: self.cluster_id.clone(), from: self.node_id, to: target }
+    }
 }
 
 impl RaftNetworkFactory<Types> for GrpcNetwork {
     type Network = GrpcLink;
 
     async fn new_client(&mut self, target: NodeId, member: &Member) -> GrpcLink {
-        let client = RaftServiceClient::new((self.connect)(target, member))
-            .max_decoding_message_size(MAX_MESSAGE_BYTES)
-            .max_encoding_message_size(MAX_MESSAGE_BYTES);
-        GrpcLink { client, cluster_id: self.cluster_id.clone(), from: self.node_id, to: target }
+        self.link(target, member, Purpose::Append)
+    }
+
+    async fn new_heartbeat_client(&mut self, target: NodeId, member: &Member) -> GrpcLink {
+        self.link(target, member, Purpose::Heartbeat)
+    }
+
+    async fn new_snapshot_client(&mut self, target: NodeId, member: &Member) -> GrpcLink {
+        self.link(target, member, Purpose::Snapshot)
     }
 }
 

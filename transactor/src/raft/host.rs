@@ -20,7 +20,7 @@ use openraft::{ReadPolicy, ServerState, SnapshotPolicy};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-use super::grpc::{Connect, GrpcNetwork};
+use super::grpc::{Channels, GrpcNetwork, Purpose};
 use super::identity::{DataDir, storage};
 use super::log_store::DiskLog;
 use super::memory_log::MemoryLog;
@@ -137,11 +137,12 @@ pub struct RaftHandle {
 struct Inner {
     raft: Raft,
     config: RaftConfig,
-    connect: Option<Connect>,
+    channels: Option<Channels>,
     leadership: watch::Receiver<Option<u64>>,
     status: watch::Receiver<RaftStatus>,
     runtime: Mutex<Option<Runtime>>,
-    _data_dir: Option<DataDir>,
+    /// Until the member has stopped.
+    data_dir: Mutex<Option<DataDir>>,
 }
 
 impl Drop for Inner {
@@ -160,18 +161,18 @@ impl RaftHandle {
     pub async fn start(
         config: RaftConfig,
         machine: Box<dyn Replicated>,
-        connect: Connect,
+        channels: Channels,
     ) -> Result<Self, Error> {
         let (cluster_id, node_id) = (config.cluster_id.clone(), config.node_id);
-        let network = GrpcNetwork { cluster_id, node_id, connect: Arc::clone(&connect) };
-        Self::start_with(config, machine, network, Some(connect)).await
+        let network = GrpcNetwork { cluster_id, node_id, channels: channels.clone() };
+        Self::start_with(config, machine, network, Some(channels)).await
     }
 
     pub(super) async fn start_with<N>(
         config: RaftConfig,
         machine: Box<dyn Replicated>,
         network: N,
-        connect: Option<Connect>,
+        channels: Option<Channels>,
     ) -> Result<Self, Error>
     where
         N: RaftNetworkFactory<Types>,
@@ -205,11 +206,11 @@ impl RaftHandle {
         let inner = Inner {
             raft,
             config,
-            connect,
+            channels,
             leadership,
             status,
             runtime: Mutex::new(Some(runtime)),
-            _data_dir: data_dir,
+            data_dir: Mutex::new(data_dir),
         };
         let this = Self { inner: Arc::new(inner) };
         this.stand_if_alone().await?;
@@ -379,6 +380,7 @@ impl RaftHandle {
         if let Some(runtime) = runtime {
             runtime.shutdown_background();
         }
+        drop(self.inner.data_dir.lock().ok().and_then(|mut data_dir| data_dir.take()));
     }
 
     fn leading_elsewhere(&self) -> Option<(NodeId, Member)> {
@@ -393,8 +395,8 @@ impl RaftHandle {
         member: &Member,
         timeout: Duration,
     ) -> Result<Position, Error> {
-        let connect = self.inner.connect.as_ref().ok_or_else(|| not_leader(Some(leader)))?;
-        let channel = connect(leader, member);
+        let channels = self.inner.channels.as_ref().ok_or_else(|| not_leader(Some(leader)))?;
+        let channel = channels.get(leader, member, Purpose::Forward);
         super::grpc::ask_read_index(channel, self.cluster_id(), self.node_id(), leader, timeout).await
     }
 }

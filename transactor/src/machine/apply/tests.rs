@@ -76,7 +76,7 @@ impl Rig {
         else {
             panic!("build refused");
         };
-        let root = RootRef { number: 1, hash: [hash; 32], covers_t };
+        let root = RootRef { number: 1, hash: [hash; 32], covers_t, lineage: Lineage::default() };
         self.apply(Command::PublishRoot(PublishRoot { incarnation: DB, build, base, root, holders: vec![1] }))
     }
 }
@@ -167,7 +167,7 @@ fn a_new_epoch_ends_running_builds() {
         panic!("build refused");
     };
     rig.open_epoch();
-    let root = RootRef { number: 1, hash: [1; 32], covers_t: 1 };
+    let root = RootRef { number: 1, hash: [1; 32], covers_t: 1, lineage: Lineage::default() };
     let publish = PublishRoot { incarnation: DB, build, base: None, root, holders: vec![] };
     assert_eq!(rig.apply(Command::PublishRoot(publish)), CommandResult::Refused(Refusal::BuildOver));
 }

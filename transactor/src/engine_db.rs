@@ -1,0 +1,99 @@
+//! The product's own engine behind [`Engine`].
+
+use std::sync::Arc;
+
+use annals_db::{
+    AttrId, Context, Db, EntityId, Functions, Incarnation, Limits, NoFunctions, Options, TxBody, transact,
+};
+use annals_edn::{Code, Error};
+use annals_wire::db::DatomChunk;
+use annals_wire::v1;
+use bytes::Bytes;
+
+use crate::engine::{Decision, Engine, Known, Request};
+use crate::intake::Receipt;
+use crate::machine::{RootRef, Tx};
+
+/// Opens databases from the store's roots.
+pub type OpenRoot = dyn Fn(Incarnation, Options, &RootRef) -> Result<Db, Error> + Send + Sync;
+
+/// Evaluates with [`transact`] on [`Db`] values.
+pub struct DbEngine {
+    /// The most a transaction may be.
+    pub limits: Limits,
+    /// What stored functions run on.
+    pub functions: Arc<dyn Functions + Send + Sync>,
+    /// Where roots are read; without it nothing can be opened.
+    pub open_root: Option<Arc<OpenRoot>>,
+}
+
+impl Default for DbEngine {
+    fn default() -> Self {
+        Self { limits: Limits::default(), functions: Arc::new(NoFunctions), open_root: None }
+    }
+}
+
+impl Engine for DbEngine {
+    type Value = Db;
+
+    fn empty(&self, incarnation: Incarnation, options: Options) -> Db {
+        Db::empty(incarnation, options)
+    }
+
+    fn open(&self, incarnation: Incarnation, options: Options, root: &RootRef) -> Result<Db, Error> {
+        match &self.open_root {
+            Some(open) => open(incarnation, options, root),
+            None => Err(Error::new(Code::SegmentUnavailable, "this member has no store to read roots from")),
+        }
+    }
+
+    fn apply(&self, value: &Db, body: &Bytes) -> Result<Db, Error> {
+        value.apply(&Arc::new(TxBody::decode(body)?))
+    }
+
+    fn evaluate(&self, value: &Db, request: &Request, now_ms: i64) -> Result<Decision<Db>, Error> {
+        let text = std::str::from_utf8(&request.tx_data)
+            .map_err(|_| Error::new(Code::EdnInvalidToken, "transaction data is not utf-8 text"))?;
+        let tx_data = annals_edn::read_one(text)?;
+        let context = Context {
+            now: now_ms,
+            limits: self.limits,
+            functions: &*self.functions,
+            client_id: Some(request.tx_id),
+            request_hash: request.request_hash,
+        };
+        let body = transact(value, &tx_data, &context)?;
+        let after = value.apply(&body)?;
+        let tx = Tx { instant: body.instant, next_counter: body.next_counter, body: body.encode().into() };
+        Ok(Decision { after, t: body.t.0, tx })
+    }
+
+    fn find(&self, value: &Db, tx_id: u128) -> Result<Option<Known>, Error> {
+        let found = value.transaction_by_client_id(tx_id)?;
+        Ok(found.map(|body| Known {
+            t: body.t.0,
+            request_hash: body.request_hash,
+            body: body.encode().into(),
+        }))
+    }
+
+    fn report(&self, value: &Db, receipt: &Receipt) -> Result<v1::TransactionReport, Error> {
+        let body = TxBody::decode(&receipt.body)?;
+        let ident = |a: AttrId| match value.schema().attribute(a) {
+            Some(attribute) => attribute.ident.to_string(),
+            None => format!(":{}", a.0),
+        };
+        let mut datoms = DatomChunk::new();
+        body.datoms.iter().for_each(|datom| datoms.push(datom.as_ref(), ident));
+        let tempid = |(name, e): &(Arc<str>, EntityId)| v1::Tempid { name: name.to_string(), entity: e.0 };
+        Ok(v1::TransactionReport {
+            incarnation: Bytes::copy_from_slice(&receipt.incarnation.0.to_be_bytes()),
+            t: body.t.0,
+            tx: EntityId::of_tx(body.t).0,
+            instant_ms: body.instant,
+            tempids: body.tempids.iter().map(tempid).collect(),
+            datoms: Some(datoms.finish()),
+            lineage: receipt.lineage.map_or_else(Bytes::new, |lineage| Bytes::copy_from_slice(&lineage.0)),
+        })
+    }
+}

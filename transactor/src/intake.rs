@@ -1,0 +1,178 @@
+//! The writer: turns requests into entries of the log while this member leads.
+//!
+//! Requests are evaluated on *speculative* values, ahead of the log, and nothing speculative leaves: a success is told
+//! when its entry is applied, a refusal when the value it was judged on is committed. Whatever makes speculation doubtful
+//! (a proposal that was not appended, an unknown fate, a lost lead) closes the epoch: speculation is dropped, what was
+//! not appended is evaluated anew, and a new epoch is opened behind everything that may still be in the log.
+//!
+//! ```text
+//! submit -> actor's inbox -> evaluator thread -> section -> submitter -> entry -> settler -> answer
+//! ```
+//!
+//! A database is an actor: one evaluator at a time, 64 transactions or a millisecond a turn. All queues are bounded.
+//! It stops with [`Intake::stop`]; requests that have no answer by then get none but `UNKNOWN_OUTCOME`.
+
+mod actor;
+mod gate;
+mod opener;
+mod pending;
+mod settle;
+mod submit;
+mod turn;
+mod workers;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use annals_db::Incarnation;
+use annals_edn::{Code, Error};
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::committed::Committed;
+use crate::engine::{Engine, Request};
+use crate::machine::Lineage;
+use crate::raft::RaftHandle;
+
+use actor::Actor;
+use gate::Gate;
+use workers::Workers;
+
+pub use gate::{Epoch, Phase};
+pub(crate) use settle::unknown_outcome;
+
+/// The longest request text, in bytes. What it expands to has limits of its own.
+pub const MAX_REQUEST_BYTES: usize = 8 << 20;
+/// Requests waiting for evaluation, in bytes over all databases; beyond it new ones are refused as busy.
+pub const MAX_QUEUED_BYTES: usize = 64 << 20;
+/// Sections evaluated but not yet in an entry.
+const SECTION_QUEUE: usize = 64;
+
+/// A committed transaction, as its client is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// The database.
+    pub incarnation: Incarnation,
+    /// Its number.
+    pub t: u64,
+    /// The encoded `TxBody`: instant, tempids and datoms.
+    pub body: Bytes,
+    /// The chain after it; unknown where an old transaction is told again.
+    pub lineage: Option<Lineage>,
+    /// An earlier call had committed it.
+    pub replayed: bool,
+}
+
+/// What a request comes to.
+pub type Answer = Result<Receipt, Error>;
+
+/// The writer of one member. Clones share it.
+pub struct Intake<E: Engine> {
+    shared: Arc<Shared<E>>,
+}
+
+impl<E: Engine> Clone for Intake<E> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+pub(crate) struct Shared<E: Engine> {
+    engine: Arc<E>,
+    committed: Arc<Committed<E>>,
+    gate: Gate,
+    actors: Mutex<HashMap<Incarnation, Arc<Actor<E>>>>,
+    workers: Workers<E>,
+    queued_bytes: AtomicUsize,
+}
+
+impl<E: Engine> Intake<E> {
+    /// Starts evaluators, submitter, settler and the task that opens epochs. Call on the runtime that shall run them.
+    #[must_use]
+    pub fn start(engine: Arc<E>, committed: Arc<Committed<E>>, raft: RaftHandle, evaluators: usize) -> Self {
+        let (sections, sections_rx) = mpsc::channel(SECTION_QUEUE);
+        let shared = Arc::new(Shared {
+            engine,
+            committed,
+            gate: Gate::new(),
+            actors: Mutex::default(),
+            workers: Workers::new(sections),
+            queued_bytes: AtomicUsize::new(0),
+        });
+        workers::spawn(&shared, evaluators);
+        let settlements = settle::spawn(Arc::clone(&shared));
+        submit::spawn(Arc::clone(&shared), raft.clone(), sections_rx, settlements);
+        opener::spawn(Arc::clone(&shared), raft);
+        Self { shared }
+    }
+
+    /// Queues a request for `incarnation`; the receiver resolves to its answer. A resend of a request that is under way
+    /// waits for the same answer.
+    ///
+    /// # Errors
+    /// `DB_NOT_FOUND`, `TX_ID_REUSED`, `TX_TOO_LARGE`, `OVERLOADED`; nothing was queued then.
+    pub fn submit(
+        &self,
+        incarnation: Incarnation,
+        request: Request,
+    ) -> Result<oneshot::Receiver<Answer>, Error> {
+        let size = request.tx_data.len();
+        if size > MAX_REQUEST_BYTES {
+            let message = format!("transaction of {size} bytes is over the limit of {MAX_REQUEST_BYTES}");
+            return Err(
+                Error::new(Code::TransactionTooLarge, message).hint("send it as several transactions")
+            );
+        }
+        if self.shared.queued_bytes.load(Ordering::Relaxed) + size > MAX_QUEUED_BYTES {
+            return Err(
+                Error::new(Code::Overloaded, "too many transactions are waiting").with("retry-after-ms", 100)
+            );
+        }
+        let actor = self.shared.actor(incarnation)?;
+        let (waiter, answer) = oneshot::channel();
+        if actor.enter(request, waiter)? {
+            self.shared.queued_bytes.fetch_add(size, Ordering::Relaxed);
+            self.shared.workers.schedule(&actor);
+        }
+        Ok(answer)
+    }
+
+    /// Whether this member writes now, and if not, who does.
+    #[must_use]
+    pub fn phase(&self) -> tokio::sync::watch::Receiver<Phase> {
+        self.shared.gate.watch()
+    }
+
+    /// Stops the evaluators. Tasks end when the Raft host has stopped.
+    pub fn stop(&self) {
+        self.shared.gate.follow(None);
+        self.shared.workers.stop();
+    }
+}
+
+impl<E: Engine> Shared<E> {
+    fn actor(&self, incarnation: Incarnation) -> Result<Arc<Actor<E>>, Error> {
+        let slot = self.committed.get(incarnation).ok_or_else(|| db_not_found(None))?;
+        let mut actors = self.actors.lock().expect("no holder of the actors panics");
+        Ok(Arc::clone(actors.entry(incarnation).or_insert_with(|| Arc::new(Actor::new(slot)))))
+    }
+
+    /// Lets every actor look at the phase again.
+    fn wake_all(&self) {
+        let actors: Vec<_> =
+            self.actors.lock().expect("no holder of the actors panics").values().cloned().collect();
+        actors.iter().for_each(|actor| self.workers.schedule(actor));
+    }
+}
+
+pub(crate) fn db_not_found(name: Option<&str>) -> Error {
+    let message = match name {
+        Some(name) => format!("there is no database {name}"),
+        None => "the database is gone".to_owned(),
+    };
+    Error::new(Code::DbNotFound, message)
+}
+
+#[cfg(test)]
+mod tests;

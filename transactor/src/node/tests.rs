@@ -1,0 +1,289 @@
+//! Transactors over mTLS: in this process, and as processes that are killed.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command as Process, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use annals_transport::{Authority, Identity, Role as Access, TlsFiles};
+use annals_wire::v1;
+use annals_wire::v1::admin_service_client::AdminServiceClient;
+use annals_wire::v1::database_service_client::DatabaseServiceClient;
+use annals_wire::v1::feed_service_client::FeedServiceClient;
+use annals_wire::v1::transact_service_client::TransactServiceClient;
+use bytes::Bytes;
+use tempfile::TempDir;
+use tonic::transport::Channel;
+
+use super::*;
+use crate::machine::Lineage;
+use crate::testing::Sums;
+
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Certificates, configuration files and data directories of a group.
+struct Cluster {
+    dir: TempDir,
+    ports: Vec<u16>,
+    client: TlsIdentity,
+}
+
+impl Cluster {
+    fn new(count: u16) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let authority = Authority::create(&dir.path().join("ca"), "test").unwrap();
+        let free = |_| std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let ports: Vec<u16> =
+            (0..count).map(free).collect::<Vec<_>>().iter().map(|l| l.local_addr().unwrap().port()).collect();
+        for id in 1..=count {
+            let identity = Identity::node("test", &id.to_string()).unwrap();
+            authority.issue(&identity, &[], dir.path(), &format!("node-{id}")).unwrap();
+        }
+        let identity = Identity::client("test", "tester", &[Access::Admin]).unwrap();
+        authority.issue(&identity, &[], dir.path(), "client").unwrap();
+        let folder = dir.path().to_owned();
+        let files = |stem: &str| TlsFiles {
+            ca: authority.certificate(),
+            cert: folder.join(format!("{stem}.pem")),
+            key: folder.join(format!("{stem}.key")),
+        };
+        let client = TlsIdentity::load(files("client")).unwrap();
+        let this = Self { client, ports, dir };
+        for (index, port) in this.ports.iter().enumerate() {
+            let text = this.text(index + 1, *port, &files(&format!("node-{}", index + 1)));
+            std::fs::write(this.path(index + 1), text).unwrap();
+        }
+        this
+    }
+
+    fn text(&self, id: usize, port: u16, tls: &TlsFiles) -> String {
+        let member =
+            |(index, port): (usize, &u16)| format!("{{ id = {}, addr = \"localhost:{port}\" }}", index + 1);
+        let members: Vec<_> = self.ports.iter().enumerate().map(member).collect();
+        format!(
+            "cluster_id = \"test\"\nnode_id = {id}\nlisten = \"127.0.0.1:{port}\"\ndata_dir = \"data-{id}\"\n\
+             bootstrap = {}\nmembers = [{}]\ntls = {{ ca = {:?}, cert = {:?}, key = {:?} }}\n",
+            id == 1,
+            members.join(", "),
+            tls.ca,
+            tls.cert,
+            tls.key
+        )
+    }
+
+    fn path(&self, id: usize) -> PathBuf {
+        self.dir.path().join(format!("node-{id}.toml"))
+    }
+
+    async fn start(&self, id: usize) -> Node<Sums> {
+        Node::start(&Config::read(&self.path(id)).unwrap(), Arc::new(Sums)).await.unwrap()
+    }
+
+    fn spawn(&self, id: usize) -> Child {
+        spawn_child(&self.path(id))
+    }
+
+    fn channel(&self, id: usize) -> Channel {
+        let endpoint = format!("localhost:{}", self.ports[id - 1]);
+        connect(&endpoint, &self.client, &ConnectOptions::client()).unwrap()
+    }
+
+    async fn create(&self, id: usize) {
+        let call = v1::CreateDatabaseRequest { name: "sums".into(), ..Default::default() };
+        let mut client = DatabaseServiceClient::new(self.channel(id));
+        let until = Instant::now() + DEADLINE;
+        while let Err(status) = client.create_database(call.clone()).await {
+            assert!(Instant::now() < until, "{status}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn status(&self, id: usize) -> Option<v1::StatusResponse> {
+        let mut client = AdminServiceClient::new(self.channel(id));
+        let status = client.status(v1::StatusRequest { whole_group: true }).await;
+        status.ok().map(tonic::Response::into_inner)
+    }
+
+    /// Waits until some member tells what `wanted` wants.
+    async fn until<T>(&self, wanted: impl Fn(&v1::StatusResponse) -> Option<T>) -> T {
+        let until = Instant::now() + DEADLINE;
+        loop {
+            for id in 1..=self.ports.len() {
+                if let Some(found) = self.status(id).await.as_ref().and_then(&wanted) {
+                    return found;
+                }
+            }
+            assert!(Instant::now() < until, "the group did not come to it in time");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn leader(&self) -> usize {
+        self.until(|status| {
+            let leads = |member: &&v1::ProcessStatus| member.role() == v1::ProcessRole::Leader;
+            status.members.iter().find(leads).map(|member| member.id.parse().unwrap())
+        })
+        .await
+    }
+}
+
+fn spawn_child(config: &Path) -> Child {
+    Process::new(std::env::current_exe().unwrap())
+        .args(["--exact", "node::tests::child_that_runs_a_transactor", "--nocapture"])
+        .env(CHILD_CONFIG, config)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+const CHILD_CONFIG: &str = "ANNALS_TEST_CHILD_CONFIG";
+
+/// Not a test of its own: the process that other tests start and kill.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn child_that_runs_a_transactor() {
+    let Ok(path) = std::env::var(CHILD_CONFIG) else { return };
+    let config = Config::read(Path::new(&path)).unwrap();
+    run(&config, Arc::new(Sums), std::future::pending()).await.unwrap();
+}
+
+fn add_one(id: u128) -> v1::TransactRequest {
+    v1::TransactRequest {
+        database: "sums".into(),
+        tx_id: Bytes::copy_from_slice(&id.to_be_bytes()),
+        tx_data: "add 1".into(),
+        timeout_ms: 3_000,
+        ..Default::default()
+    }
+}
+
+/// Sends until some member answers, always under the same id, as client libraries do.
+async fn transact(clients: &mut [TransactServiceClient<Channel>], id: u128) -> v1::TransactResponse {
+    let until = Instant::now() + DEADLINE;
+    for attempt in 0.. {
+        let count = clients.len();
+        match clients[(id as usize + attempt) % count].transact(add_one(id)).await {
+            Ok(answer) => return answer.into_inner(),
+            Err(status) => assert!(Instant::now() < until, "{status}"),
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    unreachable!("the loop ends by its deadline")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_follower_passes_calls_on_and_serves_the_feed() {
+    let cluster = Cluster::new(3);
+    let nodes = [cluster.start(1).await, cluster.start(2).await, cluster.start(3).await];
+    let leader = cluster.leader().await;
+    let follower = leader % 3 + 1;
+    cluster.create(follower).await;
+    let mut client = TransactServiceClient::new(cluster.channel(follower));
+    let first = client.transact(add_one(1)).await.unwrap().into_inner();
+    assert_eq!((first.report.unwrap().t, first.replayed), (1, false));
+    assert!(client.transact(add_one(1)).await.unwrap().into_inner().replayed);
+
+    let all = v1::SubscribeStart { all: true, ..Default::default() };
+    let start = v1::SubscribeRequest { request: Some(v1::subscribe_request::Request::Start(all)) };
+    let node_tls = TlsIdentity::load(Config::read(&cluster.path(follower)).unwrap().tls_files()).unwrap();
+    let endpoint = format!("localhost:{}", cluster.ports[follower - 1]);
+    let channel = connect(&endpoint, &node_tls, &ConnectOptions::node()).unwrap();
+    let (requests, requests_rx) = tokio::sync::mpsc::channel(1);
+    requests.send(start).await.unwrap();
+    let outgoing =
+        futures_util::stream::unfold(requests_rx, |mut rx| async { rx.recv().await.map(|item| (item, rx)) });
+    let mut feed = FeedServiceClient::new(channel).subscribe(outgoing).await.unwrap().into_inner();
+    let mut seen = Vec::new();
+    let mut sent = 1;
+    while seen.len() < 50 {
+        if sent < 50 {
+            sent += 1;
+            client.transact(add_one(sent)).await.unwrap();
+        }
+        let message = tokio::time::timeout(DEADLINE, feed.message()).await.unwrap().unwrap().unwrap();
+        if let Some(v1::subscribe_response::Message::Frames(batch)) = message.message {
+            seen.extend(batch.frames);
+        }
+    }
+    let mut lineage = Lineage::default();
+    for (t, frame) in (1..).zip(&seen) {
+        assert_eq!((frame.t, &frame.prev_lineage[..]), (t, &lineage.0[..]));
+        lineage = lineage.next(&frame.tx_body);
+        assert_eq!(frame.lineage[..], lineage.0[..]);
+    }
+    for node in nodes {
+        node.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_is_no_node() {
+    let cluster = Cluster::new(1);
+    let node = cluster.start(1).await;
+    node.ready().await;
+    let feed = FeedServiceClient::new(cluster.channel(1)).subscribe(futures_util::stream::empty()).await;
+    assert_eq!(feed.unwrap_err().code(), tonic::Code::PermissionDenied);
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killing_the_leader_loses_nothing_and_costs_seconds_at_most() {
+    let cluster = Arc::new(Cluster::new(3));
+    let mut children: Vec<_> = (1..=3).map(|id| cluster.spawn(id)).collect();
+    let leader = cluster.leader().await;
+    cluster.create(leader).await;
+    let (next, done) = (Arc::new(AtomicU64::new(1)), Arc::new(Mutex::new((BTreeSet::new(), Vec::new()))));
+    let lanes: Vec<_> = (0..8)
+        .map(|_| {
+            let (cluster, next, done) = (Arc::clone(&cluster), Arc::clone(&next), Arc::clone(&done));
+            tokio::spawn(async move {
+                let mut clients: Vec<_> =
+                    (1..=3).map(|id| TransactServiceClient::new(cluster.channel(id))).collect();
+                loop {
+                    let id = next.fetch_add(1, Ordering::Relaxed);
+                    if id > 3_000 {
+                        return;
+                    }
+                    transact(&mut clients, id.into()).await;
+                    let mut done = done.lock().unwrap();
+                    done.0.insert(id);
+                    done.1.push(Instant::now());
+                }
+            })
+        })
+        .collect();
+    while done.lock().unwrap().0.len() < 1_000 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    children[leader - 1].kill().unwrap();
+    children[leader - 1].wait().unwrap();
+    for lane in lanes {
+        lane.await.unwrap();
+    }
+    children[leader - 1] = cluster.spawn(leader);
+
+    let (acknowledged, times) = std::mem::take(&mut *done.lock().unwrap());
+    let gap = times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
+    eprintln!("longest gap in acknowledgements: {gap:?}");
+    assert!(gap < Duration::from_secs(5), "{gap:?}");
+    let mut clients: Vec<_> = (1..=3).map(|id| TransactServiceClient::new(cluster.channel(id))).collect();
+    let mut ts = BTreeSet::new();
+    for id in acknowledged {
+        let answer = transact(&mut clients, id.into()).await;
+        assert!(answer.replayed, "transaction {id} was acknowledged and lost");
+        assert!(ts.insert(answer.report.unwrap().t));
+    }
+    assert_eq!(ts, (1..=3_000).collect(), "none is there twice");
+    cluster
+        .until(|status| {
+            let caught_up =
+                |member: &v1::ProcessStatus| member.databases.iter().any(|database| database.t == 3_000);
+            (status.members.len() == 3 && status.members.iter().all(caught_up)).then_some(())
+        })
+        .await;
+    for child in &mut children {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}

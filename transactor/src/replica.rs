@@ -1,0 +1,232 @@
+//! One member's copy: the machine, and the database values and rings that its actions call for.
+//!
+//! Called by the Raft host, in log order, on one thread. What it performs is local and repeatable: replay after a
+//! restart performs it again from the newest snapshot. A body that does not apply is damage, and stops the member.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use annals_db::{Incarnation, Options};
+use annals_edn::Error;
+use annals_wire::v1;
+use bytes::Bytes;
+
+use crate::committed::{Committed, Slot, Tip};
+use crate::engine::Engine;
+use crate::feed::RingFrame;
+use crate::machine::{Action, CommandResult, Frame, Machine, Position, RootRef, State};
+use crate::raft::Replicated;
+
+/// The machine with everything that follows from it. Shared between the Raft host and the indexer.
+pub struct Replica<E: Engine> {
+    engine: Arc<E>,
+    committed: Arc<Committed<E>>,
+    inner: Arc<Mutex<Inner>>,
+}
+
+#[derive(Default)]
+struct Inner {
+    machine: Machine,
+    /// The root that each database is read from here; its newest or an older one.
+    adopted: BTreeMap<Incarnation, RootRef>,
+    actions: Vec<Action>,
+}
+
+impl<E: Engine> Clone for Replica<E> {
+    fn clone(&self) -> Self {
+        let (engine, committed, inner) = (self.engine.clone(), self.committed.clone(), self.inner.clone());
+        Self { engine, committed, inner }
+    }
+}
+
+impl<E: Engine> Replica<E> {
+    /// A member that has applied nothing yet.
+    #[must_use]
+    pub fn new(engine: Arc<E>, committed: Arc<Committed<E>>) -> Self {
+        Self { engine, committed, inner: Arc::default() }
+    }
+
+    /// The committed databases.
+    #[must_use]
+    pub fn committed(&self) -> &Arc<Committed<E>> {
+        &self.committed
+    }
+
+    /// A copy of the replicated state. O(databases).
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.lock().machine.state().clone()
+    }
+
+    /// Reads `incarnation` from `root` on from now: `rebase` turns the newest committed value into the same value over
+    /// the new root. No entry is applied meanwhile.
+    ///
+    /// # Errors
+    /// Those of `rebase`; nothing has changed then.
+    pub fn adopt(
+        &self,
+        incarnation: Incarnation,
+        root: RootRef,
+        rebase: impl FnOnce(&E::Value) -> Result<E::Value, Error>,
+    ) -> Result<(), Error> {
+        let mut inner = self.lock();
+        let Some(slot) = self.committed.get(incarnation) else { return Ok(()) };
+        let mut tip = slot.tip();
+        tip.value = rebase(&tip.value)?;
+        slot.set_tip(tip);
+        slot.ring().cover(root.covers_t);
+        inner.adopted.insert(incarnation, root);
+        self.count_novelty(&inner);
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().expect("a replica that panicked stops the member")
+    }
+
+    fn count_novelty(&self, inner: &Inner) {
+        let uncovered = |slot: &Arc<Slot<E>>| {
+            let covered = inner.adopted.get(&slot.incarnation).map_or(0, |root| root.covers_t);
+            slot.ring().uncovered_bytes(covered)
+        };
+        self.committed.set_novelty_bytes(self.committed.all().iter().map(uncovered).sum());
+    }
+
+    fn perform(&self, inner: &mut Inner) -> Result<(), String> {
+        let mut tips: BTreeMap<Incarnation, (Arc<Slot<E>>, Tip<E::Value>)> = BTreeMap::new();
+        for action in std::mem::take(&mut inner.actions) {
+            match action {
+                Action::Committed(frame) => self.advance(inner, &mut tips, &frame)?,
+                Action::Epoch(epoch) => self.committed.set_epoch(epoch),
+                Action::Created(incarnation) => self.create(inner, incarnation),
+                Action::Dropped(incarnation) => {
+                    tips.remove(&incarnation);
+                    inner.adopted.remove(&incarnation);
+                    self.committed.remove(incarnation);
+                }
+                Action::Published(incarnation, root) => {
+                    if let Some(slot) = self.committed.get(incarnation) {
+                        slot.set_tip(Tip { root: Some(root), ..slot.tip() });
+                    }
+                }
+            }
+        }
+        for (slot, tip) in tips.into_values() {
+            slot.set_tip(tip);
+        }
+        self.committed.beat();
+        Ok(())
+    }
+
+    fn advance(
+        &self,
+        inner: &Inner,
+        tips: &mut BTreeMap<Incarnation, (Arc<Slot<E>>, Tip<E::Value>)>,
+        frame: &Frame,
+    ) -> Result<(), String> {
+        let entry = match tips.entry(frame.incarnation) {
+            std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
+            std::collections::btree_map::Entry::Vacant(entry) => {
+                let slot = self.committed.get(frame.incarnation).ok_or("a transaction of no database")?;
+                let tip = slot.tip();
+                entry.insert((slot, tip))
+            }
+        };
+        let (slot, tip) = (&entry.0, &mut entry.1);
+        // After a restart the log may repeat what the root that is read already holds: chained, not applied.
+        let covered = inner.adopted.get(&frame.incarnation).is_some_and(|root| frame.t <= root.covers_t);
+        if !covered {
+            tip.value = match slot.take_expected(frame.lineage) {
+                Some(value) => value,
+                None => self.engine.apply(&tip.value, &frame.body).map_err(|error| {
+                    format!("transaction {} of {} does not apply: {error}", frame.t, slot.name)
+                })?,
+            };
+            slot.ring().push(ring_frame(frame));
+            self.committed.add_novelty_bytes(frame.body.len() as u64);
+        }
+        tip.t = frame.t;
+        tip.lineage = frame.lineage;
+        tip.instant = frame.instant;
+        Ok(())
+    }
+
+    fn create(&self, inner: &Inner, incarnation: Incarnation) {
+        let Some(database) = inner.machine.state().databases.get(&incarnation) else { return };
+        let (name, options) = (database.name.clone(), database.options);
+        let value = self.engine.empty(incarnation, options);
+        let tip = Tip { value, t: 0, lineage: Default::default(), instant: 0, root: None };
+        self.committed.insert(Arc::new(Slot::new(incarnation, name, options, tip)));
+    }
+
+    fn reopen(&self, state: &State, adopted: &BTreeMap<Incarnation, RootRef>) -> Result<(), Error> {
+        for slot in self.committed.all() {
+            self.committed.remove(slot.incarnation);
+        }
+        for (incarnation, database) in &state.databases {
+            let options: Options = database.options;
+            let value = match adopted.get(incarnation) {
+                Some(root) => self.engine.open(*incarnation, options, root)?,
+                None => self.engine.empty(*incarnation, options),
+            };
+            let (t, lineage, instant) = (database.t, database.lineage, database.last_instant);
+            let tip = Tip { value, t, lineage, instant, root: database.root().copied() };
+            let slot = Slot::new(*incarnation, database.name.clone(), options, tip);
+            slot.ring().cover(adopted.get(incarnation).map_or(0, |root| root.covers_t));
+            self.committed.insert(Arc::new(slot));
+        }
+        self.committed.set_epoch(state.epoch);
+        Ok(())
+    }
+}
+
+impl<E: Engine> Replicated for Replica<E> {
+    fn apply(&mut self, position: Position, command: &Bytes) -> Result<CommandResult, String> {
+        let mut inner = self.lock();
+        let inner = &mut *inner;
+        let result = inner.machine.apply(position, command.clone(), &mut inner.actions).map_err(|error| {
+            format!("entry {} cannot be applied by this version: {error}", position.index)
+        })?;
+        if !inner.actions.is_empty() {
+            self.perform(inner)?;
+        }
+        Ok(result)
+    }
+
+    fn skip(&mut self, position: Position) {
+        self.lock().machine.skip(position);
+    }
+
+    fn checkpoint(&mut self) -> Option<(Position, Bytes)> {
+        let mut inner = self.lock();
+        let inner = &mut *inner;
+        inner.machine.checkpoint(&inner.adopted)
+    }
+
+    fn install(&mut self, position: Option<Position>, state: &Bytes) -> Result<(), String> {
+        let (state, adopted) = Machine::read_checkpoint(state.clone()).map_err(|error| error.to_string())?;
+        self.reopen(&state, &adopted).map_err(|error| error.to_string())?;
+        let mut inner = self.lock();
+        inner.machine.install(position.unwrap_or_default(), state);
+        inner.adopted = adopted;
+        Ok(())
+    }
+}
+
+fn ring_frame(frame: &Frame) -> RingFrame {
+    let message = v1::Frame {
+        incarnation: Bytes::copy_from_slice(&frame.incarnation.0.to_be_bytes()),
+        epoch: frame.epoch,
+        t: frame.t,
+        prev_lineage: Bytes::copy_from_slice(&frame.prev_lineage.0),
+        lineage: Bytes::copy_from_slice(&frame.lineage.0),
+        tx_body: frame.body.clone(),
+    };
+    RingFrame {
+        t: frame.t,
+        prev_lineage: frame.prev_lineage,
+        lineage: frame.lineage,
+        encoded: annals_wire::feed::encode_frame(&message),
+        body: frame.body.clone(),
+    }
+}
