@@ -120,6 +120,10 @@ fn avet_parts(db: &Db, range: &Range) -> Vec<Part> {
     {
         return vec![avet_part(db, first, range.clone())];
     }
+    let excludes_all = |bound: &Bound<Key>| matches!(bound, Bound::Excluded(key) if key.a.is_none());
+    if excludes_all(&range.start) || excludes_all(&range.end) {
+        return Vec::new();
+    }
     let inside = |a: AttrId| first.is_none_or(|first| first <= a) && last.is_none_or(|last| a <= last);
     let schema = db.schema();
     let kept = schema.attributes().filter(|attribute| attribute.kept_in_avet() && inside(attribute.id));

@@ -80,8 +80,11 @@ impl Db {
             let netting = Db { view: super::View { history: false, ..self.view }, ..self.clone() };
             let mut batch = Batch::new(None);
             let range = Range::attr_value(a, v.to_value());
-            netting.scan(&range, Columns::E).next(&mut batch)?;
-            return Ok(batch.e.first().map(|&e| EntityId(e)));
+            let (mut scan, mut least) = (netting.scan(&range, Columns::E), None);
+            while scan.next(&mut batch)? {
+                least = batch.e.iter().copied().chain(least).min();
+            }
+            return Ok(least.map(EntityId));
         }
         Ok(self.entities_with(a, v).first().map(|&(e, _)| e))
     }

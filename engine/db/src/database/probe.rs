@@ -15,7 +15,7 @@ use crate::order::Index;
 use crate::range::{Batch, Columns, Probe, Range};
 use crate::scan::cursor::{Span, TableColumn};
 use crate::scan::window::{Mark, Marks, Window};
-use crate::value::ValueRef;
+use crate::value::{ValueRef, ValueType};
 
 impl Db {
     /// For each of `entities` (ascending), its values of `a`, in value order. One forward pass: O(log distance) a key
@@ -208,8 +208,11 @@ fn probe_value(
             hits.push((i, rows));
         }
     }
+    // Identical decimals of two scales stand apart, so their entities are not in order.
+    let one_value = !matches!(v.value_type(), ValueType::BigDec | ValueType::Tuple);
     if let [(i, rows)] = hits[..]
         && sources[i].clear
+        && one_value
     {
         let source = &sources[i];
         (source.at..source.at + rows)

@@ -134,7 +134,10 @@ impl<'a> Seek<'a> {
     fn order<'v>(&self, index: Index, e: u64, a: u32, v: impl Fn() -> ValueRef<'v>) -> Ordering {
         let by_e = |ask: Option<u64>| ask.map(|ask| e.cmp(&ask));
         let by_a = |ask: Option<u32>| ask.map(|ask| a.cmp(&ask));
-        let by_v = |ask: Option<ValueRef<'_>>| ask.map(|ask| cmp_class(&v(), &ask));
+        // An entity can follow one exact value only.
+        let exact = index == Index::Avet && self.e.is_some();
+        let cmp_v = |ask: ValueRef<'_>| if exact { v().cmp_index(&ask) } else { cmp_class(&v(), &ask) };
+        let by_v = |ask: Option<ValueRef<'_>>| ask.map(cmp_v);
         let chain = |first: Option<Ordering>,
                      second: &dyn Fn() -> Option<Ordering>,
                      third: &dyn Fn() -> Option<Ordering>| {
