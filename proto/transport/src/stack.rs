@@ -6,12 +6,15 @@
 //! 3. [`statuses`]: panics and tonic's own statuses become ours, next to where they are made.
 //! 4. the router of all services.
 //!
+//! Beside it, [`watch`] ends streams whose client does not read.
+//!
 //! No layer spawns or moves a call to another thread.
 
 pub(crate) mod authorize;
 pub(crate) mod body;
 pub(crate) mod deadline;
 pub(crate) mod statuses;
+pub(crate) mod watch;
 
 use std::time::Duration;
 

@@ -26,13 +26,17 @@ impl std::str::FromStr for LogFormat {
     }
 }
 
-/// Sends log lines to stderr, from `level` up: `error`, `warn`, `info`, `debug`, `trace`, or directives such as
-/// `info,annals_transport=debug`.
+/// Sends log lines to stderr. `level` is `error`, `warn`, `info`, `debug` or `trace` for our own crates, the libraries
+/// below then speak from `warn` up; or directives such as `info,h2=debug` for full control.
 ///
 /// # Errors
 /// [`Code::Config`] if `level` is not legal or logging was set up before.
 pub fn init(format: LogFormat, level: &str) -> Result<(), Error> {
-    let filter = EnvFilter::try_new(level).map_err(|error| {
+    let directives = match level.parse::<tracing::Level>() {
+        Ok(tracing::Level::ERROR) | Err(_) => level.to_owned(),
+        Ok(own) => format!("warn,annals={own}"),
+    };
+    let filter = EnvFilter::try_new(directives).map_err(|error| {
         Error::new(Code::Config, format!("no log level {level:?}: {error}"))
             .hint("error, warn, info, debug or trace")
     })?;

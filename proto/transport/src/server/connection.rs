@@ -21,6 +21,7 @@ use super::Shared;
 use crate::certificate::Facts;
 use crate::identity::Principal;
 use crate::stack::Stack;
+use crate::stack::watch::Watch;
 
 /// Where a call comes from; in the extensions of every request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,11 +89,19 @@ async fn serve(tls: TlsStream<TcpStream>, cluster: &str, peer: SocketAddr, share
         .and_then(|chain| chain.first())
         .and_then(|certificate| Facts::read(certificate).ok())
         .map(|facts| Arc::new(Principal::new(cluster, &facts.uris, &facts.hosts)));
-    let calls = Calls { stack: shared.stack.clone(), principal, peer: RemoteAddr(peer) };
+    let watch = Arc::new(Watch::new(shared.limits.stream_stall_timeout));
+    let stack = shared.stack.clone();
+    let calls = Calls { stack, principal, peer: RemoteAddr(peer), watch: watch.clone() };
     let io = TokioIo::new(tls);
-    let result = match is_http2 {
-        true => until_end!(http2(shared).serve_connection(io, calls), shared),
-        false => until_end!(http1(shared).serve_connection(io, calls), shared),
+    let connection = async {
+        match is_http2 {
+            true => until_end!(http2(shared).serve_connection(io, calls), shared),
+            false => until_end!(http1(shared).serve_connection(io, calls), shared),
+        }
+    };
+    let result = tokio::select! {
+        result = connection => result,
+        () = watch.run() => Ok(()),
     };
     if let Err(error) = result {
         tracing::debug!(%peer, %error, "connection ended");
@@ -150,6 +159,7 @@ struct Calls {
     stack: Stack,
     principal: Option<Arc<Principal>>,
     peer: RemoteAddr,
+    watch: Arc<Watch>,
 }
 
 impl hyper::service::Service<Request<Incoming>> for Calls {
@@ -159,6 +169,7 @@ impl hyper::service::Service<Request<Incoming>> for Calls {
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         request.extensions_mut().insert(self.peer);
+        request.extensions_mut().insert(self.watch.clone());
         if let Some(principal) = &self.principal {
             request.extensions_mut().insert(principal.clone());
         }

@@ -35,6 +35,8 @@ pub struct Limits {
     pub connection_age: Option<Duration>,
     /// From that request to the cut.
     pub connection_age_grace: Duration,
+    /// A stream is ended when its client has read nothing for so long.
+    pub stream_stall_timeout: Duration,
     /// The longest deadline of a call; the deadline of calls that bring none.
     pub call_timeout_max: Duration,
 }
@@ -59,6 +61,7 @@ impl Limits {
             keepalive_timeout: Duration::from_secs(10),
             connection_age: Some(Duration::from_secs(30 * 60)),
             connection_age_grace: Duration::from_secs(60),
+            stream_stall_timeout: Duration::from_secs(30),
             call_timeout_max: Duration::from_secs(3600),
         }
     }

@@ -6,6 +6,7 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,10 +14,11 @@ use annals_edn::{Code, Error};
 use axum::body::Body;
 use http::{HeaderMap, Request, Response};
 use pin_project_lite::pin_project;
-use tokio::time::{Instant, Sleep};
+use tokio::time::{Instant, Sleep, sleep_until};
 use tower::Service;
 
-use super::body::{CallBody, deadline_exceeded, poll_deadline};
+use super::body::{CallBody, deadline_exceeded};
+use super::watch::Watch;
 use crate::access;
 use crate::health::{CallGuard, Readiness, State};
 
@@ -69,15 +71,21 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         match self.admit(&request) {
-            Err(refusal) => {
-                Timed { inner: None, deadline: None, sleep: None, guard: None, refusal: Some(refusal) }
-            }
+            Err(refusal) => Timed {
+                inner: None,
+                deadline: None,
+                sleep: None,
+                watch: None,
+                guard: None,
+                refusal: Some(refusal),
+            },
             Ok((deadline, guard)) => {
                 if let Some(deadline) = deadline {
                     request.extensions_mut().insert(Deadline(deadline));
                 }
+                let watch = request.extensions_mut().remove::<Arc<Watch>>();
                 let inner = Some(self.inner.call(request));
-                Timed { inner, deadline, sleep: None, guard, refusal: None }
+                Timed { inner, deadline, sleep: None, watch, guard, refusal: None }
             }
         }
     }
@@ -91,6 +99,7 @@ pin_project! {
         deadline: Option<Instant>,
         #[pin]
         sleep: Option<Sleep>,
+        watch: Option<Arc<Watch>>,
         guard: Option<CallGuard>,
         refusal: Option<Error>,
     }
@@ -106,7 +115,8 @@ where
         let mut this = self.project();
         if let Some(inner) = this.inner.as_mut().as_pin_mut() {
             if let Poll::Ready(Ok(response)) = inner.poll(cx) {
-                let body = |body| CallBody::new(body, *this.deadline, this.guard.take());
+                let (watch, guard) = (this.watch.take(), this.guard.take());
+                let body = |body| CallBody::new(body, *this.deadline, watch, guard);
                 return Poll::Ready(Ok(response.map(body)));
             }
             if poll_deadline(*this.deadline, this.sleep, cx).is_pending() {
@@ -117,6 +127,19 @@ where
         let refusal = this.refusal.take().unwrap_or_else(deadline_exceeded);
         Poll::Ready(Ok(CallBody::refusal(&refusal)))
     }
+}
+
+/// Ready when the deadline has passed. The timer is made at the first wait: most calls never need one.
+fn poll_deadline(
+    deadline: Option<Instant>,
+    mut sleep: Pin<&mut Option<Sleep>>,
+    cx: &mut Context<'_>,
+) -> Poll<()> {
+    let Some(deadline) = deadline else { return Poll::Pending };
+    if sleep.is_none() {
+        sleep.set(Some(sleep_until(deadline)));
+    }
+    sleep.as_pin_mut().expect("it was set above").poll(cx)
 }
 
 /// `grpc-timeout`: up to eight digits and a unit.

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use annals_edn::Code;
+use annals_transport::Limits;
 use annals_wire::from_status;
 use annals_wire::v1;
 use annals_wire::v1::query_service_client::QueryServiceClient;
@@ -48,6 +49,47 @@ async fn loop_until_end(
             Err(status) => return (messages, Err(status)),
         }
     }
+}
+
+fn flood() -> v1::QueryRequest {
+    v1::QueryRequest { query: "flood".into(), ..Default::default() }
+}
+
+#[tokio::test]
+async fn a_producer_that_never_waits_ends_at_its_deadline_too() {
+    let stand = Stand::start().await;
+    let mut request = Request::new(flood());
+    request.set_timeout(Duration::from_millis(300));
+    let mut stream =
+        QueryServiceClient::new(stand.reader()).query(request).await.expect("a stream").into_inner();
+    let (messages, end) = loop_until_end(&mut stream).await;
+    assert_eq!(from_status(&end.expect_err("cut off")).code(), Code::DeadlineExceeded);
+    assert!(messages > 2, "it was a stream");
+    dropped(&stand).await;
+}
+
+#[tokio::test]
+async fn a_stream_that_nobody_reads_loses_its_producer() {
+    let limits = Limits { stream_stall_timeout: Duration::from_millis(300), ..Limits::clients() };
+    let stand = Stand::with_limits(limits).await;
+    let mut stream =
+        QueryServiceClient::new(stand.reader()).query(flood()).await.expect("a stream").into_inner();
+    stream.message().await.expect("a first message");
+    dropped(&stand).await;
+    // Whoever reads on finds what was sent, then the reason.
+    let (_, end) = loop_until_end(&mut stream).await;
+    assert_eq!(from_status(&end.expect_err("cut off")).code(), Code::StreamStalled);
+}
+
+#[tokio::test]
+async fn a_stream_that_nobody_reads_ends_at_its_deadline() {
+    let stand = Stand::start().await;
+    let mut request = Request::new(flood());
+    request.set_timeout(Duration::from_millis(500));
+    let mut stream =
+        QueryServiceClient::new(stand.reader()).query(request).await.expect("a stream").into_inner();
+    stream.message().await.expect("a first message");
+    dropped(&stand).await;
 }
 
 #[tokio::test]

@@ -107,7 +107,7 @@ pub(crate) async fn pull(channel: Channel, pattern: &str) -> Result<v1::PullResp
         .map(Response::into_inner)
 }
 
-/// Answers pulls with what it saw; queries with an endless stream.
+/// Answers pulls with what it saw; queries with an endless stream, slow or as fast as it can.
 struct Echo {
     dropped_work: Arc<AtomicUsize>,
 }
@@ -120,8 +120,18 @@ impl QueryService for Echo {
     type DatomsStream = Results<v1::DatomsResponse>;
     type LogStream = Results<v1::LogResponse>;
 
-    async fn query(&self, _: Request<v1::QueryRequest>) -> Result<Response<Self::QueryStream>, Status> {
-        Ok(Response::new(Box::pin(Endless { _work: Work(self.dropped_work.clone()), ticks: ticks() })))
+    async fn query(&self, request: Request<v1::QueryRequest>) -> Result<Response<Self::QueryStream>, Status> {
+        let work = Work(self.dropped_work.clone());
+        if request.into_inner().query == "flood" {
+            let chunk = v1::Chunk { resume_token: vec![0; 64 << 10].into(), ..Default::default() };
+            let message = Some(v1::query_response::Message::Chunk(chunk));
+            let messages = std::iter::repeat_with(move || {
+                let _work = &work;
+                Ok(v1::QueryResponse { message: message.clone() })
+            });
+            return Ok(Response::new(Box::pin(tokio_stream::iter(messages))));
+        }
+        Ok(Response::new(Box::pin(Endless { _work: work, ticks: ticks() })))
     }
 
     async fn next(&self, _: Request<v1::NextRequest>) -> Result<Response<v1::NextResponse>, Status> {
