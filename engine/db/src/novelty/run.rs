@@ -17,7 +17,8 @@ pub(crate) struct Run {
     pub(crate) positions: Box<[u32]>,
     /// every event asserts, and no `[e a v]` comes twice
     pub(crate) plain: bool,
-    /// retractions among the events before each block of [`BLOCK`], and their sum at the end; empty when plain
+    retracted: u32,
+    /// retractions among the events before each block of [`BLOCK`], and their sum at the end; empty in short runs
     retractions: Box<[u32]>,
     /// the least and greatest t, relative to the layer's base
     pub(crate) t_min: u32,
@@ -26,6 +27,18 @@ pub(crate) struct Run {
 }
 
 const BLOCK: usize = 32;
+
+/// A run so short is made anew by every transaction: no fences, no sums.
+const UNFENCED: usize = 1024;
+
+/// What is known of a run's events without looking at them again.
+struct Facts {
+    /// an `[e a v]` may come twice
+    twice: bool,
+    retracted: u32,
+    t_min: u32,
+    t_max: u32,
+}
 
 impl Run {
     /// Sorts `positions`.
@@ -36,9 +49,16 @@ impl Run {
             x.0.cmp(&y.0).then_with(|| whole_order(index, &events[x.1 as usize], &events[y.1 as usize]))
         });
         let positions: Vec<u32> = keyed.into_iter().map(|(_, at)| at).collect();
-        let twice =
-            positions.windows(2).any(|pair| events[pair[0] as usize].same_fact(&events[pair[1] as usize]));
-        Run::finish(events, index, positions, twice)
+        let same = |pair: &[u32]| events[pair[0] as usize].same_fact(&events[pair[1] as usize]);
+        let mut facts =
+            Facts { twice: positions.windows(2).any(same), retracted: 0, t_min: u32::MAX, t_max: 0 };
+        for &at in &positions {
+            let event = &events[at as usize];
+            facts.t_min = facts.t_min.min(event.t);
+            facts.t_max = facts.t_max.max(event.t);
+            facts.retracted += u32::from(!event.added());
+        }
+        Run::finish(events, index, positions, facts)
     }
 
     /// The events of both.
@@ -62,33 +82,34 @@ impl Run {
             from = to;
         }
         positions.extend_from_slice(&large.positions[from..]);
-        Run::finish(events, x.index, positions, twice)
+        let facts = Facts {
+            twice,
+            retracted: x.retracted + y.retracted,
+            t_min: x.t_min.min(y.t_min),
+            t_max: x.t_max.max(y.t_max),
+        };
+        Run::finish(events, x.index, positions, facts)
     }
 
-    fn finish(events: &Events, index: Index, positions: Vec<u32>, twice: bool) -> Run {
-        let (mut t_min, mut t_max) = (u32::MAX, 0);
-        let mut retractions = Vec::with_capacity(positions.len() / BLOCK + 2);
-        let mut fences = Vec::with_capacity(positions.len() / BLOCK + 1);
-        let mut retracted = 0;
-        for (i, &at) in positions.iter().enumerate() {
-            let event = &events[at as usize];
-            if i % BLOCK == 0 {
-                retractions.push(retracted);
-                fences.push(fence(index, event));
-            }
-            t_min = t_min.min(event.t);
-            t_max = t_max.max(event.t);
-            retracted += u32::from(!event.added());
+    fn finish(events: &Events, index: Index, positions: Vec<u32>, facts: Facts) -> Run {
+        let Facts { twice, retracted, t_min, t_max } = facts;
+        let blocks = || positions.chunks(BLOCK);
+        let (mut fences, mut retractions) = (Vec::new(), Vec::new());
+        if positions.len() > UNFENCED {
+            fences.extend(blocks().map(|block| fence(index, &events[block[0] as usize])));
         }
-        retractions.push(retracted);
-        let plain = !twice && retracted == 0;
-        if retracted == 0 {
-            retractions.clear();
+        if positions.len() > UNFENCED && retracted > 0 {
+            retractions.push(0);
+            retractions.extend(blocks().scan(0, |sum, block| {
+                *sum += count_retracted(events, block) as u32;
+                Some(*sum)
+            }));
         }
         Run {
             index,
             positions: positions.into(),
-            plain,
+            plain: !twice && retracted == 0,
+            retracted,
             retractions: retractions.into(),
             t_min,
             t_max,
@@ -112,6 +133,10 @@ impl Run {
 
     /// The first row whose order to `key` is greater than `limit`.
     fn search(&self, events: &Events, key: &Seek<'_>, limit: Ordering) -> usize {
+        if self.fences.is_empty() {
+            let up_to = |&at: &u32| key.cmp_event(self.index, &events[at as usize]) <= limit;
+            return self.positions.partition_point(up_to);
+        }
         let (low, high) = fence_range(self.index, key);
         // Blocks whose fence is below `low` start before the key for certain; blocks above `high` after it.
         let first = self.fences.partition_point(|fence| *fence < low).saturating_sub(1) * BLOCK;
@@ -122,19 +147,24 @@ impl Run {
                 .partition_point(|&at| key.cmp_event(self.index, &events[at as usize]) <= limit)
     }
 
-    /// Retractions among rows `start..end`; reads at most two blocks.
+    /// Retractions among rows `start..end`; of a long run it reads at most two blocks.
     pub(crate) fn retracted(&self, events: &Events, start: usize, end: usize) -> usize {
-        if self.retractions.is_empty() || start >= end {
+        if self.retracted == 0 || start >= end {
             return 0;
+        }
+        if self.retractions.is_empty() {
+            return count_retracted(events, &self.positions[start..end]);
         }
         let before = |i: usize| {
             let block = i / BLOCK;
-            let rest = &self.positions[block * BLOCK..i];
-            let inside = rest.iter().filter(|&&at| !events[at as usize].added()).count();
-            self.retractions[block] as usize + inside
+            self.retractions[block] as usize + count_retracted(events, &self.positions[block * BLOCK..i])
         };
         before(end) - before(start)
     }
+}
+
+fn count_retracted(events: &Events, positions: &[u32]) -> usize {
+    positions.iter().filter(|&&at| !events[at as usize].added()).count()
 }
 
 /// The first index at or after `from` for which `below` fails, by doubling steps: O(log distance).
