@@ -376,13 +376,14 @@ pub struct Not {
     pub at: At,
 }
 
-/// Rows for which some branch has a solution. Every branch binds every one of `join` that is not in `required`;
-/// those are bound outside. Other variables are local to a branch.
+/// Rows for which some branch has a solution. What a branch does not bind of `join` must be bound outside. Other
+/// variables are local to a branch.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Or {
     /// variables shared with the outside, the required ones first
     pub join: Vec<VarId>,
-    /// how many of `join` must be bound outside
+    /// how many of `join`, from the first, were written as required; what else must be bound, [`crate::check::Safety`]
+    /// knows
     pub required: usize,
     /// conjunctions
     pub branches: Vec<Vec<Clause>>,
@@ -412,8 +413,7 @@ pub struct Rule {
     pub name: Symbol,
     /// how many arguments it takes
     pub arity: usize,
-    /// how many of them, from the first, must be bound at the call (written, or found by the check: those that a
-    /// branch does not bind itself)
+    /// those that were written as required: `(rule [?a] ?b)`; what else must be bound, [`crate::check::Safety`] knows
     pub required: Vec<bool>,
     /// one a rule of that name
     pub branches: Vec<Branch>,
@@ -473,5 +473,31 @@ impl Query {
     #[must_use]
     pub fn aggregates(&self) -> bool {
         self.find.elements.iter().any(|elem| matches!(elem, FindElem::Aggregate { .. }))
+    }
+}
+
+/// Calls `visit` for every variable that `clause` shares with what stands around it, as often as it stands there.
+pub fn visit_vars(clause: &Clause, visit: &mut impl FnMut(VarId)) {
+    let mut term = |term: &Term| {
+        if let Term::Var(var) = term {
+            visit(*var);
+        }
+    };
+    match clause {
+        Clause::Pattern(pattern) => pattern.terms.iter().for_each(&mut term),
+        Clause::Rule(call) => call.args.iter().for_each(&mut term),
+        Clause::Predicate(call) => call.vars().for_each(visit),
+        Clause::Function(call, binding) => call.vars().chain(binding.vars()).for_each(visit),
+        Clause::Not(Not { join, .. }) | Clause::Or(Or { join, .. }) => join.iter().copied().for_each(visit),
+    }
+}
+
+impl Call {
+    /// The variables among its arguments.
+    pub fn vars(&self) -> impl Iterator<Item = VarId> + '_ {
+        self.args.iter().filter_map(|arg| match arg {
+            Arg::Var(var) => Some(*var),
+            _ => None,
+        })
     }
 }

@@ -1,12 +1,30 @@
 //! Functions, predicates and aggregates: which there are, how many arguments they take, what they answer.
 //!
+//! Reading order: [`names`] what a symbol means, [`compare`] and [`number`] order and arithmetic, the tables of scalar
+//! functions ([`scalar`] and the files by subject), [`database`] those that read, [`batch`] calls over columns,
+//! [`aggregate`].
+//!
 //! Names are resolved when a query is parsed; a call at run time costs no look-up. A call that fails marks its row
 //! ([`Evaluated::errors`]) and goes on, so that which error a query reports does not depend on its plan.
+
+mod aggregate;
+mod batch;
+mod collections;
+pub mod compare;
+mod database;
+mod math;
+mod names;
+pub mod number;
+mod regexes;
+mod scalar;
+mod text;
 
 use annals_db::Db;
 use annals_edn::{Edn, Error};
 
 use crate::datum::{Datum, DatumColumn};
+
+pub(crate) use names::nearest;
 
 /// A function or predicate of a clause. The variants that a planner or executor treats specially stand alone; all
 /// others are [`Function::Scalar`].
@@ -142,36 +160,3 @@ pub trait Nested {
     fn run(&self, query: &Edn, args: &[Operand<'_>]) -> Result<Datum, Error>;
 }
 
-impl Function {
-    /// Calls the function once a row, `rows` times. Typed columns of longs, doubles and instants are compared and
-    /// calculated without building a value a row.
-    #[must_use]
-    pub fn eval_batch(self, args: &[Operand<'_>], rows: usize, nested: &dyn Nested) -> Evaluated {
-        let _ = (args, rows, nested);
-        unimplemented!()
-    }
-
-    /// As [`Function::eval_batch`] for predicates: the rows, ascending, for which the answer is neither nil nor
-    /// false, and the rows that failed.
-    #[must_use]
-    pub fn filter_batch(
-        self,
-        args: &[Operand<'_>],
-        rows: usize,
-        nested: &dyn Nested,
-    ) -> (Vec<u32>, Vec<(u32, Error)>) {
-        let _ = (args, rows, nested);
-        unimplemented!()
-    }
-}
-
-impl Aggregate {
-    /// Aggregates one group. `values` in index order of the rest of the row; `seed` decides `rand` and `sample`.
-    ///
-    /// # Errors
-    /// `FUNCTION_FAILED` for values it cannot take, `INTEGER_OVERFLOW`.
-    pub fn apply(self, values: &DatumColumn, rows: &[u32], seed: u64) -> Result<Datum, Error> {
-        let _ = (values, rows, seed);
-        unimplemented!()
-    }
-}
