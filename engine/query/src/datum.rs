@@ -5,11 +5,15 @@
 //! stored tuple are one; [`Datum::Vector`] is only for vectors that hold something else. Build them by
 //! [`Datum::vector`]. Equality and hashing are *identity*, [`Datum::cmp_index`] is *index order* with nil lowest.
 
+mod edn;
+
 use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use annals_db::{Column, Value, ValueRef, ValueType};
+
+pub use edn::{show, value_to_edn};
 
 /// One value, stored or made.
 #[derive(Clone, Debug)]

@@ -140,6 +140,8 @@ pub enum Operand<'a> {
     Db(&'a Db),
     /// a relation given as input: its rows
     Relation(&'a Datum),
+    /// the query of a nested `q`, as written (a datum would forget which were lists)
+    Form(&'a Edn),
 }
 
 /// What a batch of calls answered: a value a row, and of the rows that failed, ascending, why (their value is nil).

@@ -102,5 +102,3 @@ pub(crate) fn elements(form: &Edn) -> Option<&[Edn]> {
     }
 }
 
-#[cfg(test)]
-mod tests;

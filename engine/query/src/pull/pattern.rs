@@ -70,6 +70,17 @@ pub enum Xform {
     ReadString,
 }
 
+impl Pattern {
+    /// Parses a pattern.
+    ///
+    /// # Errors
+    /// `INVALID_PULL`
+    pub fn parse(form: &Edn) -> Result<Pattern, annals_edn::Error> {
+        let _ = form;
+        unimplemented!()
+    }
+}
+
 impl Eq for Pattern {}
 
 impl Hash for Pattern {
