@@ -80,8 +80,8 @@ impl Engine for DbEngine {
     fn report(&self, value: &Db, receipt: &Receipt) -> Result<v1::TransactionReport, Error> {
         let body = TxBody::decode(&receipt.body)?;
         let ident = |a: AttrId| match value.schema().attribute(a) {
-            Some(attribute) => attribute.ident.to_string(),
-            None => format!(":{}", a.0),
+            Some(attribute) => attribute.ident.as_str().to_string(),
+            None => a.entity().to_string(),
         };
         let mut datoms = DatomChunk::new();
         body.datoms.iter().for_each(|datom| datoms.push(datom.as_ref(), ident));

@@ -111,6 +111,9 @@ pub struct ServerArguments {
     /// The configuration, TOML
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
+    /// Stop when standard input closes, as a child of 'annals dev' does
+    #[arg(long, hide = true)]
+    pub stop_with_input: bool,
 }
 
 #[derive(Subcommand)]

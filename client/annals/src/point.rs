@@ -22,7 +22,8 @@ pub fn time_point(text: &str) -> Result<TimePoint, String> {
 
 /// Reads a duration: `250ms`, `30s`, `2m`.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let duration = humantime::parse_duration(text).map_err(|error| format!("{error}; write 250ms, 30s or 2m"))?;
+    let duration =
+        humantime::parse_duration(text).map_err(|error| format!("{error}; write 250ms, 30s or 2m"))?;
     match duration.as_millis() {
         0 => Err("must be at least 1ms".to_string()),
         ms if ms > u128::from(u32::MAX) => Err("must be less than 49 days".to_string()),

@@ -7,9 +7,13 @@
 
 pub mod bootstrap;
 pub mod column;
+pub mod components;
 pub mod database;
 pub mod datom;
+pub mod form;
 pub mod id;
+pub mod identify;
+pub mod lineage;
 pub mod log;
 mod novelty;
 pub mod order;
@@ -25,6 +29,7 @@ pub use column::Column;
 pub use database::{Db, Incarnation, Options, Point, Scan, View};
 pub use datom::{Datom, DatomRef};
 pub use id::{AttrId, EntityId, Partition, T};
+pub use lineage::Lineage;
 pub use log::TxBody;
 pub use order::Index;
 pub use range::{Batch, Columns, Key, Probe, Range};

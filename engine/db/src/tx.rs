@@ -1,11 +1,25 @@
 //! Transactions: tx-data and a database value in, a decided transaction or a refusal out. Pure.
+//!
+//! What it is: the rules of semantics for writing, as stages with a type each. What it is not: it appends nothing, keeps
+//! nothing and knows no clock; [`transact`] is called by the writer and by speculation. Fails with a refusal, or with
+//! what the store says when a read fails. Stops by itself: limits bound the expansion, everything later is linear in it.
+
+mod ensure;
+mod expand;
+mod install;
+mod op;
+mod refusal;
+mod resolve;
+mod settle;
+mod temp;
 
 use std::sync::Arc;
 
-use annals_edn::Edn;
+use annals_edn::{Code, Edn, Error};
 
 use crate::Result;
-use crate::database::Db;
+use crate::database::{Db, View};
+use crate::id::T;
 use crate::log::TxBody;
 
 /// What a transaction is evaluated with, beside the database value.
@@ -60,8 +74,29 @@ impl Functions for NoFunctions {
 
 /// Decides `tx_data` against `db`. The result continues `db`: apply it to get the database after.
 ///
+/// The stages, each with its own type: forms -> operations ([`expand`]) -> facts about entities ([`resolve`]) -> datoms
+/// that change something ([`settle`]) -> checked against schema ([`install`]) and entity specs ([`ensure`]). Every stage
+/// sees db-before only; O(datoms · log). Any order of the forms gives the same datoms or the same code of refusal.
+///
 /// # Errors
 /// The refusal, with code, the index and path of the form, attribute and value.
-pub fn transact(_db: &Db, _tx_data: &Edn, _context: &Context<'_>) -> Result<Arc<TxBody>> {
-    unimplemented!()
+pub fn transact(db: &Db, tx_data: &Edn, context: &Context<'_>) -> Result<Arc<TxBody>> {
+    if db.view() != View::default() {
+        return Err(Error::new(Code::InvalidView, "a transaction needs the present, not a view of the past"));
+    }
+    let expanded = expand::expand(db, tx_data, context)?;
+    let resolved = resolve::resolve(db, expanded, context)?;
+    let datoms = settle::settle(db, resolved.facts, &resolved.new_keys)?;
+    let mut body = TxBody {
+        t: T(db.basis().0 + 1),
+        instant: resolved.instant,
+        client_id: context.client_id,
+        request_hash: context.request_hash,
+        next_counter: resolved.next_counter,
+        tempids: resolved.tempids,
+        datoms,
+    };
+    install::install(db, &mut body)?;
+    ensure::ensure(db, &body.datoms, &resolved.ensures)?;
+    Ok(Arc::new(body))
 }

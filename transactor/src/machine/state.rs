@@ -9,37 +9,14 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::fmt;
 
+pub use annals_db::Lineage;
 use annals_db::{Incarnation, Options};
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::encoding::{Malformed, Reader, put_bytes, put_count};
 
 const STATE_VERSION: u8 = 1;
-
-/// The hash chain over a database's transactions: 16 bytes, zero at t 0.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Lineage(pub [u8; 16]);
-
-impl Lineage {
-    /// The chain after a transaction whose encoded body is `body`: the first half of BLAKE3(this, BLAKE3(body)).
-    #[must_use]
-    pub fn next(self, body: &[u8]) -> Lineage {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&self.0);
-        hasher.update(blake3::hash(body).as_bytes());
-        let mut out = [0; 16];
-        out.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
-        Lineage(out)
-    }
-}
-
-impl fmt::Debug for Lineage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
 
 /// The BLAKE3 hash that names a root segment.
 pub type RootHash = [u8; 32];

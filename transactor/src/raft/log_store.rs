@@ -254,10 +254,7 @@ impl RaftLogStorage<Types> for DiskLog {
 
     async fn truncate_after(&mut self, last: Option<LogId>) -> io::Result<()> {
         let mut log = self.write();
-        let keep = last.map_or(0, |id| id.index() + 1);
-        if log.log_state().last().is_some_and(|end| keep <= end.1) {
-            log.truncate(keep)?;
-        }
+        log.truncate(last.map_or(0, |id| id.index() + 1))?;
         log.flush(false, None)
     }
 
@@ -291,6 +288,3 @@ pub(super) fn half_open(range: &impl RangeBounds<u64>) -> (u64, u64) {
     };
     (start, end)
 }
-
-#[cfg(test)]
-mod tests;

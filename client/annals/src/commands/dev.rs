@@ -1,11 +1,12 @@
 //! `annals dev`: a whole database on this machine. One process holds a transactor and a peer server, the same parts
 //! that run apart elsewhere; `--nodes` and `--peers` start this executable again, once a part.
 
-mod children;
+pub mod children;
+mod config;
 mod layout;
 mod parts;
 mod sample;
-mod signals;
+pub mod signals;
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -29,7 +30,7 @@ pub async fn run(arguments: DevArguments) -> Outcome {
     }
     let mut signals = signals::Signals::listen()?;
     let mut running = if many {
-        Running::Children(children::start(&layout, &arguments).await?)
+        Running::Children(children::start(&layout, &arguments)?)
     } else {
         Running::Here(parts::start(&layout, &arguments).await?)
     };
@@ -108,7 +109,11 @@ fn announcement(layout: &Layout, arguments: &DevArguments, profile: &Profile, st
     } else {
         format!(" --profile {}", file.display())
     };
-    let kept = if arguments.memory { "nothing is kept (--memory)".to_string() } else { layout.data().display().to_string() };
+    let kept = if arguments.memory {
+        "nothing is kept (--memory)".to_string()
+    } else {
+        layout.data().display().to_string()
+    };
     let commands = if arguments.sample {
         format!(
             "  annals{with_profile} query sample '[:find ?title ?year :where [?r :release/title ?title] [?r :release/year ?year]]'\n  \

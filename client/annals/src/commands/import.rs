@@ -64,16 +64,22 @@ async fn unique_attributes(client: &Client, database: &str) -> Result<HashSet<Ke
 }
 
 fn progress(lines: u64, name: &str) -> ProgressBar {
-    let target = if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let target = if std::io::stderr().is_terminal() {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::hidden()
+    };
     let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} lines, {per_sec}, {eta} left")
         .expect("the template is well formed");
-    let bar = ProgressBar::with_draw_target(Some(lines), target).with_style(style).with_message(name.to_string());
+    let bar =
+        ProgressBar::with_draw_target(Some(lines), target).with_style(style).with_message(name.to_string());
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
 }
 
 fn summary(total: Tally, elapsed: Duration) -> String {
-    let mut text = format!("{} lines, {} datoms in {:.1} s", total.lines, total.datoms, elapsed.as_secs_f64());
+    let mut text =
+        format!("{} lines, {} datoms in {:.1} s", total.lines, total.datoms, elapsed.as_secs_f64());
     if total.skipped > 0 {
         text.push_str(&format!("; {} lines were imported before", total.skipped));
     }

@@ -72,9 +72,19 @@ fn print_table(status: &v1::StatusResponse) {
         let databases: Vec<String> = process
             .databases
             .iter()
-            .map(|db| if db.lag == 0 { format!("{} t={}", db.name, db.t) } else { format!("{} t={} lag={}", db.name, db.t, db.lag) })
+            .map(|db| {
+                if db.lag == 0 {
+                    format!("{} t={}", db.name, db.t)
+                } else {
+                    format!("{} t={} lag={}", db.name, db.t, db.lag)
+                }
+            })
             .collect();
-        let role = if process.reachable { role(process).to_string() } else { format!("{} (unreachable)", role(process)) };
+        let role = if process.reachable {
+            role(process).to_string()
+        } else {
+            format!("{} (unreachable)", role(process))
+        };
         let pid = if process.pid == 0 { String::new() } else { process.pid.to_string() };
         table.add_row([
             process.id.clone(),

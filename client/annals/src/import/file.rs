@@ -18,12 +18,12 @@ pub struct ImportFile {
 impl ImportFile {
     /// Reads the file. Lines without anything but blanks and comments are kept, to number the others.
     pub fn read(path: &Path) -> Result<ImportFile, Error> {
-        let wrong = |why: String| Error::new(Code::FileNotFound, format!("{} cannot be read: {why}", path.display()));
+        let wrong =
+            |why: String| Error::new(Code::FileNotFound, format!("{} cannot be read: {why}", path.display()));
         let bytes = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
         let digest = *blake3::hash(&bytes).as_bytes();
-        let text = String::from_utf8(bytes).map_err(|error| {
-            wrong(format!("it is not UTF-8 (byte {})", error.utf8_error().valid_up_to()))
-        })?;
+        let text = String::from_utf8(bytes)
+            .map_err(|error| wrong(format!("it is not UTF-8 (byte {})", error.utf8_error().valid_up_to())))?;
         let lines = lines_of(&text);
         Ok(ImportFile { path: path.to_path_buf(), text, lines, digest })
     }

@@ -77,7 +77,9 @@ impl Line {
                 }
                 items.iter().for_each(|item| self.look_into(item, unique));
             }
-            Node::List(items) | Node::Set(items) => items.iter().for_each(|item| self.look_into(item, unique)),
+            Node::List(items) | Node::Set(items) => {
+                items.iter().for_each(|item| self.look_into(item, unique))
+            }
             _ => {}
         }
     }

@@ -50,7 +50,8 @@ impl<'a> Sender<'a> {
     /// Only what stops the import: nobody answers, no right, no such database. Refused lines are reported and counted.
     pub async fn batch(&mut self, batch: &Batch) -> Result<(), Error> {
         let Some(first) = batch.lines.first() else { return Ok(()) };
-        let one_by_one = batch.line_by_line() || self.committed(self.file.line_id(self.database, first.at)).await?;
+        let one_by_one =
+            batch.line_by_line() || self.committed(self.file.line_id(self.database, first.at)).await?;
         if one_by_one {
             return self.lines(batch).await;
         }

@@ -16,7 +16,9 @@ pub fn to_json(form: &Edn) -> Value {
         Node::Nil => Value::Null,
         Node::Bool(value) => Value::Bool(*value),
         Node::Long(value) => Value::Number((*value).into()),
-        Node::Double(value) => Number::from_f64(*value).map_or_else(|| Value::String(value.to_string()), Value::Number),
+        Node::Double(value) => {
+            Number::from_f64(*value).map_or_else(|| Value::String(value.to_string()), Value::Number)
+        }
         Node::BigInt(value) => Value::String(value.to_string()),
         Node::BigDec(value) => Value::String(value.to_plain_string()),
         Node::Char(value) => Value::String(value.to_string()),
@@ -26,9 +28,9 @@ pub fn to_json(form: &Edn) -> Value {
         Node::Instant(ms) => Value::String(rfc3339(*ms)),
         Node::Uuid(bits) => Value::String(hyphenated(*bits)),
         Node::List(items) | Node::Vector(items) | Node::Set(items) => items.iter().map(to_json).collect(),
-        Node::Map(entries) => {
-            Value::Object(entries.iter().map(|(key, value)| (key_text(key), to_json(value))).collect::<Map<_, _>>())
-        }
+        Node::Map(entries) => Value::Object(
+            entries.iter().map(|(key, value)| (key_text(key), to_json(value))).collect::<Map<_, _>>(),
+        ),
         Node::Tagged(tag, form) => tagged(tag.as_str(), form),
     }
 }

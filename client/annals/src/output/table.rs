@@ -51,7 +51,11 @@ fn cell(form: &Edn) -> String {
 }
 
 fn shown(c: char) -> Vec<char> {
-    if c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c) { c.escape_default().collect() } else { vec![c] }
+    if c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c) {
+        c.escape_default().collect()
+    } else {
+        vec![c]
+    }
 }
 
 #[cfg(test)]

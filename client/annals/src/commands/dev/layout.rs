@@ -37,15 +37,19 @@ impl Layout {
     /// # Errors
     /// `DATA_DIR_LOCKED` while another process uses it; `STORAGE`, `CONFIG`.
     pub fn open(data: &Path) -> Result<Layout, Error> {
-        let storage =
-            |error: io::Error| Error::new(Code::Storage, format!("{} cannot be used: {error}", data.display()));
+        let storage = |error: io::Error| {
+            Error::new(Code::Storage, format!("{} cannot be used: {error}", data.display()))
+        };
         std::fs::create_dir_all(data).map_err(storage)?;
         let lock = File::create(data.join("lock")).map_err(storage)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(Error::new(Code::DataDirLocked, format!("{} is in use by another process", data.display()))
-                    .hint("stop it, or choose another directory with --data DIR"));
+                return Err(Error::new(
+                    Code::DataDirLocked,
+                    format!("{} is in use by another process", data.display()),
+                )
+                .hint("stop it, or choose another directory with --data DIR"));
             }
             Err(TryLockError::Error(error)) => return Err(storage(error)),
         }
@@ -80,7 +84,9 @@ impl Layout {
         std::fs::create_dir_all(&folder)
             .and_then(|()| folder.canonicalize())
             .map(|folder| format!("file://{}", folder.display()))
-            .map_err(|error| Error::new(Code::Storage, format!("{} cannot be made: {error}", folder.display())))
+            .map_err(|error| {
+                Error::new(Code::Storage, format!("{} cannot be made: {error}", folder.display()))
+            })
     }
 
     /// Where the profile is written.

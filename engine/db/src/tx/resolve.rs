@@ -1,0 +1,269 @@
+//! The second stage: tempids become entities. Identity values of db-before say which are old (upsert), identity values
+//! they share say which are one; both to a fixpoint, since a value may itself be a tempid. The rest get new ids.
+
+mod upsert;
+
+use annals_edn::{Code, Error};
+
+use crate::Result;
+use crate::bootstrap::{self, attr};
+use crate::database::Db;
+use crate::id::{AttrId, EntityId, Partition, T};
+use crate::tx::Context;
+use crate::tx::op::{Ensure, Expanded, Fact, NewKeys, Object, Op, Resolved, Slot, Subject};
+use crate::tx::refusal::Refusals;
+use crate::tx::temp::{Affinity, Temp, Temps};
+use crate::value::Value;
+
+/// Resolves every tempid of `expanded`.
+///
+/// # Errors
+/// `UNIQUE_CONFLICT` for a tempid that is two entities, `TEMPID_NOT_AN_ENTITY` for one that nothing is said about,
+/// `CYCLE_IN_AFFINITY`, the `…_TX_INSTANT` codes, and those of the store.
+pub(super) fn resolve(db: &Db, mut expanded: Expanded, context: &Context<'_>) -> Result<Resolved> {
+    let mut refusals = Refusals::default();
+    let new_keys = if expanded.temps.len() == 0 {
+        NewKeys::default()
+    } else {
+        upsert::unify(db, &expanded.ops, &mut expanded.temps, &mut refusals)?
+    };
+    check_known(&expanded.ops, &mut expanded.temps, &mut refusals)?;
+    let mut minter = Minter::new(db, &mut expanded.temps);
+    minter.mint(&mut refusals)?;
+    refusals.finish()?;
+    let (ids, next_counter) = (minter.ids, minter.next_counter);
+    let own = EntityId::of_tx(T(db.basis().0 + 1));
+    let tempids = named(&mut expanded.temps, &ids, own);
+    let known = Known { ids: &ids };
+    let mut instants = Instants::new(db, context);
+    let facts = facts(expanded.ops, &known, &mut instants)?;
+    let ensures = expanded.ensures.iter().map(|ensure| known.ensure(*ensure)).collect();
+    Ok(Resolved { facts, ensures, instant: instants.finish()?, tempids, next_counter, new_keys })
+}
+
+/// A tempid that is only a value, or only in a tuple, names nothing.
+fn check_known(ops: &[Op], temps: &mut Temps, refusals: &mut Refusals) -> Result<()> {
+    let mut check = |temp: Temp, op: &Op| {
+        let root = temps.root(temp);
+        if temps.is_subject(root) {
+            return Ok(());
+        }
+        refusals.note(
+            Error::new(
+                Code::TempidNotAnEntity,
+                "a tempid is used as a value, but no form says anything about it",
+            )
+            .with("form", op.form),
+        )
+    };
+    for op in ops {
+        match &op.v {
+            Object::Value(_) => {}
+            Object::Temp(temp) => check(*temp, op)?,
+            Object::Tuple(slots) => {
+                for slot in slots.iter() {
+                    if let Slot::Temp(temp) = slot {
+                        check(*temp, op)?;
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Gives ids to the tempids that are no entity yet, in order of first appearance.
+struct Minter<'a> {
+    temps: &'a mut Temps,
+    next_counter: u64,
+    next_element: u32,
+    /// by tempid number
+    ids: Vec<Option<EntityId>>,
+}
+
+impl<'a> Minter<'a> {
+    fn new(db: &Db, temps: &'a mut Temps) -> Self {
+        let ids = Vec::with_capacity(temps.len());
+        Minter { temps, next_counter: db.next_counter(), next_element: db.schema().next_element(), ids }
+    }
+
+    fn mint(&mut self, refusals: &mut Refusals) -> Result<()> {
+        for temp in self.temps.all() {
+            let root = self.temps.root(temp);
+            let known = if root < temp { self.ids[root.0 as usize] } else { self.temps.bound(root) };
+            let id = match known {
+                None if self.temps.is_subject(root) => match self.new_id(root) {
+                    Ok(id) => Some(id),
+                    Err(error) => {
+                        refusals.note(error)?;
+                        None
+                    }
+                },
+                known => known,
+            };
+            self.ids.push(id);
+        }
+        Ok(())
+    }
+
+    fn new_id(&mut self, root: Temp) -> Result<EntityId> {
+        let partition = self.partition(root)?;
+        if partition == Partition::DB {
+            if self.next_element >= bootstrap::MAX_ELEMENTS {
+                let message =
+                    format!("the database has {} schema elements, no more fit", bootstrap::MAX_ELEMENTS);
+                return Err(Error::new(Code::InvalidInstallAttribute, message));
+            }
+            self.next_element += 1;
+            return Ok(AttrId(self.next_element - 1).entity());
+        }
+        self.next_counter += 1;
+        Ok(EntityId::new(partition, self.next_counter - 1))
+    }
+
+    /// The partition a new entity goes to: its own wish, or that of the entity it wants to be near.
+    fn partition(&mut self, root: Temp) -> Result<Partition> {
+        let mut at = root;
+        for _ in 0..=self.temps.len() {
+            match self.temps.affinity(at) {
+                Affinity::Schema => {
+                    return Ok(if at == root { Partition::DB } else { Partition::USER });
+                }
+                Affinity::Partition(partition) => return Ok(partition),
+                Affinity::Default => return Ok(Partition::USER),
+                Affinity::Like(Subject::Id(e)) => return Ok(near(e)),
+                Affinity::Like(Subject::Temp(other)) => {
+                    at = self.temps.root(other);
+                    if let Some(e) = self.temps.bound(at) {
+                        return Ok(near(e));
+                    }
+                }
+            }
+        }
+        Err(Error::new(Code::CycleInAffinity, "tempids want each other's partition, and none has one"))
+    }
+}
+
+/// Where a new entity near `e` goes: partitions whose counters mean something else take none.
+fn near(e: EntityId) -> Partition {
+    match e.partition() {
+        Partition::EXPLICIT | Partition::DB | Partition::TX => Partition::USER,
+        partition => partition,
+    }
+}
+
+fn named(temps: &mut Temps, ids: &[Option<EntityId>], own: EntityId) -> Vec<(std::sync::Arc<str>, EntityId)> {
+    let (names, spellings) = temps.names();
+    let mut tempids: Vec<_> =
+        names.into_iter().filter_map(|(name, temp)| Some((name, ids[temp.0 as usize]?))).collect();
+    tempids.extend(spellings.iter().map(|name| (name.clone(), own)));
+    tempids.sort_unstable_by(|x, y| x.0.cmp(&y.0));
+    tempids.dedup_by(|x, y| x.0 == y.0);
+    tempids
+}
+
+/// The entity of every tempid.
+struct Known<'a> {
+    ids: &'a [Option<EntityId>],
+}
+
+impl Known<'_> {
+    fn temp(&self, temp: Temp) -> EntityId {
+        self.ids[temp.0 as usize].expect("every tempid in use was checked and minted")
+    }
+
+    fn subject(&self, subject: Subject) -> EntityId {
+        match subject {
+            Subject::Id(e) => e,
+            Subject::Temp(temp) => self.temp(temp),
+        }
+    }
+
+    fn value(&self, object: Object) -> Value {
+        match object {
+            Object::Value(value) => value,
+            Object::Temp(temp) => Value::Ref(self.temp(temp)),
+            Object::Tuple(slots) => {
+                let slots = slots.into_iter().map(|slot| match slot {
+                    Slot::Value(value) => value,
+                    Slot::Temp(temp) => Some(Value::Ref(self.temp(temp))),
+                });
+                Value::Tuple(slots.collect())
+            }
+        }
+    }
+
+    fn ensure(&self, ensure: Ensure<Subject>) -> Ensure<EntityId> {
+        Ensure { subject: self.subject(ensure.subject), spec: ensure.spec, form: ensure.form }
+    }
+}
+
+fn facts(ops: Vec<Op>, known: &Known<'_>, instants: &mut Instants<'_>) -> Result<Vec<Fact>> {
+    let mut facts = Vec::with_capacity(ops.len());
+    for op in ops {
+        if op.composite {
+            continue;
+        }
+        let e = known.subject(op.e);
+        let fact = Fact { e, a: op.a, v: known.value(op.v), added: op.added, form: op.form };
+        if op.a == attr::TX_INSTANT && e.partition() == Partition::TX {
+            instants.take(&fact)?;
+        } else {
+            facts.push(fact);
+        }
+    }
+    Ok(facts)
+}
+
+/// What the transaction says about `:db/txInstant` of transactions.
+struct Instants<'a> {
+    db: &'a Db,
+    context: &'a Context<'a>,
+    given: Option<i64>,
+    refusals: Refusals,
+}
+
+impl<'a> Instants<'a> {
+    fn new(db: &'a Db, context: &'a Context<'a>) -> Self {
+        Instants { db, context, given: None, refusals: Refusals::default() }
+    }
+
+    fn clock(&self) -> i64 {
+        self.context.now.max(self.db.last_instant())
+    }
+
+    fn take(&mut self, fact: &Fact) -> Result<()> {
+        let Value::Instant(instant) = fact.v else { return Ok(()) };
+        let own = fact.e == EntityId::of_tx(T(self.db.basis().0 + 1));
+        let refused = if !own || !fact.added {
+            let same =
+                || Ok(fact.added && self.db.values(fact.e, attr::TX_INSTANT)?.iter().any(|v| v.0 == fact.v));
+            if same()? {
+                None
+            } else {
+                Some((Code::ResetTxInstant, "the instant of a transaction stays as it is"))
+            }
+        } else if instant < self.db.last_instant() {
+            Some((Code::PastTxInstant, "the instant is before that of the last transaction"))
+        } else if instant > self.clock() {
+            Some((Code::FutureTxInstant, "the instant is in the future"))
+        } else if self.given.is_some_and(|given| given != instant) {
+            Some((Code::DatomsConflict, "the transaction is given two instants"))
+        } else {
+            self.given = Some(instant);
+            None
+        };
+        match refused {
+            Some((code, message)) => self
+                .refusals
+                .note(Error::new(code, message).with("attribute", ":db/txInstant").with("form", fact.form)),
+            None => Ok(()),
+        }
+    }
+
+    fn finish(self) -> Result<i64> {
+        let instant = self.given.unwrap_or_else(|| self.clock());
+        self.refusals.finish()?;
+        Ok(instant)
+    }
+}

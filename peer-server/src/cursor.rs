@@ -1,0 +1,36 @@
+//! Where a result stands: tokens that any peer can go on from, and the producers of chunks.
+
+pub mod datoms;
+pub mod log;
+pub mod query;
+pub mod token;
+
+use annals_wire::v1;
+
+use crate::Result;
+
+/// Makes the chunks of one result, in order, on a thread of its own.
+pub trait Producer {
+    /// What the columns are, and the basis.
+    fn header(&self) -> v1::ResultHeader;
+
+    /// Hands every row to `out`, chunk by chunk, and answers with what the run cost, as EDN, if that was asked for.
+    /// Stops early, without an error, when `out` wants no more.
+    ///
+    /// # Errors
+    /// The result's own.
+    fn run(&mut self, out: &mut dyn Sink) -> Result<String>;
+}
+
+/// Where chunks go. Tokens and counts are its business.
+pub trait Sink {
+    /// About how many bytes a chunk should have.
+    fn chunk_bytes(&self) -> usize;
+
+    /// Takes a chunk; false when nobody wants more. `more` says that rows are likely to follow: then the chunk leaves
+    /// at once, else it may wait for the end.
+    ///
+    /// # Errors
+    /// `DEADLINE_EXCEEDED`, `STREAM_STALLED`.
+    fn take(&mut self, chunk: v1::Chunk, more: bool) -> Result<bool>;
+}

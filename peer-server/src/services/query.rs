@@ -1,0 +1,242 @@
+//! Queries, pulls, indexes and the log.
+
+use std::sync::Arc;
+
+use annals_edn::{Code, Edn, Error, read_one};
+use annals_peer::db::components::NamedIndex;
+use annals_peer::db::{Db, T};
+use annals_wire::v1::next_request::Request as Asked;
+use annals_wire::v1::query_service_server::QueryService;
+use annals_wire::{Message, to_status, v1};
+use tokio_stream::{Stream, StreamExt};
+use tonic::{Request, Response, Status};
+
+use super::Shared;
+use crate::Result;
+use crate::cursor::token::{Token, hash};
+use crate::cursor::{datoms, log};
+use crate::request::{Options, Resolver, point_of};
+use crate::stream::{Cancel, Delivery, Event, Events};
+
+/// The service.
+pub(super) struct Queries(pub(super) Arc<Shared>);
+
+type Answers<T> = std::pin::Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// What of a request makes it the same request: everything but token, time and chunk size.
+fn identity(kind: &str, message: &impl Message) -> u64 {
+    hash(&[kind.as_bytes(), &message.encode_to_vec()])
+}
+
+/// The options without what may differ between the parts of one result.
+fn plain(options: Option<v1::StreamOptions>) -> Option<v1::StreamOptions> {
+    options.map(|options| v1::StreamOptions {
+        timeout_ms: 0,
+        chunk_bytes: 0,
+        want_stats: false,
+        resume_token: Vec::new().into(),
+        ..options
+    })
+}
+
+/// A request on its way: its options, its token if it continues something, and its identity.
+struct Course {
+    options: Options,
+    token: Option<Token>,
+    identity: u64,
+}
+
+impl Course {
+    fn new(options: Option<&v1::StreamOptions>, identity: u64) -> Result<Course> {
+        let options = Options::of(options)?;
+        let token = match options.token.as_slice() {
+            [] => None,
+            bytes => Some(Token::decode(bytes)?),
+        };
+        if token.as_ref().is_some_and(|token| token.request != identity) {
+            return Err(Error::new(Code::CursorMismatch, "the resume token belongs to another request")
+                .hint("send the original request with its token, or this one without"));
+        }
+        Ok(Course { options, token, identity })
+    }
+
+    fn resolver<'a>(&self, shared: &'a Shared) -> Resolver<'a> {
+        Resolver::new(shared, self.options.deadline, self.token.as_ref().map(|token| token.databases.clone()))
+    }
+
+    /// Rows that earlier parts have delivered.
+    fn delivered(&self) -> u64 {
+        self.token.as_ref().map_or(0, |token| token.rows)
+    }
+
+    /// Rows to leave out, and how many may follow.
+    fn window(&self) -> (u64, Option<u64>) {
+        let delivered = self.delivered();
+        (self.options.offset + delivered, self.options.limit.map(|limit| limit.saturating_sub(delivered)))
+    }
+
+    fn delivery(&self, read: Vec<(annals_peer::db::Incarnation, T)>) -> Delivery {
+        let request = self.identity;
+        Delivery {
+            chunk_bytes: self.options.chunk_bytes,
+            deadline: self.options.deadline,
+            rows_before: self.delivered(),
+            token: Box::new(move |rows| Token { request, rows, databases: read.clone() }.encode()),
+        }
+    }
+}
+
+impl Queries {
+    async fn query_events(&self, request: v1::QueryRequest) -> Result<Events, Status> {
+        let plain = v1::QueryRequest { options: plain(request.options.clone()), ..request.clone() };
+        let prepared = async {
+            let course = Course::new(request.options.as_ref(), identity("query", &plain))?;
+            let mut resolver = course.resolver(&self.0);
+            let ask =
+                crate::cursor::query::ask(&request, &course.options, course.window(), &mut resolver).await?;
+            let delivery = course.delivery(resolver.into_read());
+            Ok((ask, delivery))
+        };
+        let (ask, delivery) = prepared.await.map_err(|error: Error| to_status(&error))?;
+        let cancel = Cancel::default();
+        let flag = cancel.clone();
+        self.0.workers.run(cancel, delivery, move || ask.start(flag)).await
+    }
+
+    async fn datoms_events(&self, request: v1::DatomsRequest) -> Result<Events, Status> {
+        let plain = v1::DatomsRequest { options: plain(request.options.clone()), ..request.clone() };
+        let prepared = async {
+            let course = Course::new(request.options.as_ref(), identity("datoms", &plain))?;
+            let mut resolver = course.resolver(&self.0);
+            let db = resolver.database(request.database.as_ref()).await?;
+            let components =
+                request.components.iter().map(|text| read_one(text)).collect::<Result<Vec<Edn>>>()?;
+            let (skip, limit) = course.window();
+            let index = index_of(request.index())?;
+            let ask = datoms::Ask { index, mode: request.mode(), components, skip, limit };
+            Ok((db, ask, course.delivery(resolver.into_read())))
+        };
+        let (db, ask, delivery) = prepared.await.map_err(|error: Error| to_status(&error))?;
+        let start = move || Ok(Box::new(datoms::Datoms::new(db, &ask)?) as Box<dyn crate::cursor::Producer>);
+        self.0.workers.run(Cancel::default(), delivery, start).await
+    }
+
+    async fn log_events(&self, request: v1::LogRequest) -> Result<Events, Status> {
+        let plain = v1::LogRequest { options: plain(request.options.clone()), ..request.clone() };
+        let prepared = async {
+            let course = Course::new(request.options.as_ref(), identity("log", &plain))?;
+            let mut resolver = course.resolver(&self.0);
+            let db = resolver.database(request.database.as_ref()).await?;
+            let start = request.from.as_ref().map(|point| log_point(&db, point)).transpose()?;
+            let end = request.to.as_ref().map(|point| log_point(&db, point)).transpose()?;
+            let (skip, limit) = course.window();
+            let log = log::Log::new(db, start.unwrap_or_default(), end.unwrap_or(T(u64::MAX)), skip, limit);
+            Ok((log, course.delivery(resolver.into_read())))
+        };
+        let (log, delivery) = prepared.await.map_err(|error: Error| to_status(&error))?;
+        let start = move || Ok(Box::new(log) as Box<dyn crate::cursor::Producer>);
+        self.0.workers.run(Cancel::default(), delivery, start).await
+    }
+
+    async fn pull_values(&self, request: v1::PullRequest) -> Result<v1::PullResponse> {
+        let deadline = crate::request::deadline(request.timeout_ms);
+        let mut resolver = Resolver::new(&self.0, deadline, None);
+        let db = resolver.database(request.database.as_ref()).await?;
+        let (basis_t, incarnation) = (db.basis().0, db.incarnation().0.to_be_bytes().to_vec());
+        let run = tokio::task::spawn_blocking(move || crate::cursor::query::pull(&db, &request));
+        let left = deadline.saturating_duration_since(std::time::Instant::now());
+        let values = tokio::time::timeout(left, run)
+            .await
+            .map_err(|_| Error::new(Code::DeadlineExceeded, "the time for this pull has passed"))?
+            .map_err(|_| Error::new(Code::Internal, "the pull ended without an answer"))??;
+        Ok(v1::PullResponse { incarnation: incarnation.into(), basis_t, values })
+    }
+}
+
+fn index_of(index: v1::IndexKind) -> Result<NamedIndex> {
+    match index {
+        v1::IndexKind::Eavt => Ok(NamedIndex::Eavt),
+        v1::IndexKind::Aevt => Ok(NamedIndex::Aevt),
+        v1::IndexKind::Avet => Ok(NamedIndex::Avet),
+        v1::IndexKind::Vaet => Ok(NamedIndex::Vaet),
+        v1::IndexKind::Unspecified => Err(Error::new(Code::InvalidArgument, "the request names no index")),
+    }
+}
+
+/// In the log an instant means the first transaction not before it.
+fn log_point(db: &Db, point: &v1::TimePoint) -> Result<T> {
+    match point.point {
+        Some(v1::time_point::Point::InstantMs(ms)) => {
+            let before = v1::time_point::Point::InstantMs(ms.saturating_sub(1));
+            let before = point_of(db, &v1::TimePoint { point: Some(before) })?;
+            Ok(T(before.0 + 1))
+        }
+        _ => point_of(db, point),
+    }
+}
+
+/// Events as the messages of one of the three streams.
+macro_rules! answers {
+    ($events:expr, $response:ident, $module:ident) => {
+        Box::pin($events.map(|event| {
+            event.map(|event| {
+                let message = match event {
+                    Event::Header(header) => v1::$module::Message::Header(header),
+                    Event::Chunk(chunk) => v1::$module::Message::Chunk(chunk),
+                    Event::Trailer(trailer) => v1::$module::Message::Trailer(trailer),
+                };
+                v1::$response { message: Some(message) }
+            })
+        }))
+    };
+}
+
+#[tonic::async_trait]
+impl QueryService for Queries {
+    type QueryStream = Answers<v1::QueryResponse>;
+    type DatomsStream = Answers<v1::DatomsResponse>;
+    type LogStream = Answers<v1::LogResponse>;
+
+    async fn query(&self, request: Request<v1::QueryRequest>) -> Result<Response<Self::QueryStream>, Status> {
+        let events = self.query_events(request.into_inner()).await?;
+        Ok(Response::new(answers!(events, QueryResponse, query_response)))
+    }
+
+    async fn next(&self, request: Request<v1::NextRequest>) -> Result<Response<v1::NextResponse>, Status> {
+        let mut events = match request.into_inner().request {
+            Some(Asked::Query(request)) => self.query_events(request).await?,
+            Some(Asked::Datoms(request)) => self.datoms_events(request).await?,
+            Some(Asked::Log(request)) => self.log_events(request).await?,
+            None => return Err(to_status(&Error::new(Code::InvalidArgument, "the request is empty"))),
+        };
+        let mut answer = v1::NextResponse::default();
+        while let Some(event) = events.next().await {
+            match event? {
+                Event::Header(header) => answer.header = Some(header),
+                Event::Chunk(chunk) if answer.chunk.is_none() => answer.chunk = Some(chunk),
+                // A second chunk shows that the first was not the last; it is made again when asked for.
+                Event::Chunk(_) => break,
+                Event::Trailer(trailer) => answer.trailer = Some(trailer),
+            }
+        }
+        Ok(Response::new(answer))
+    }
+
+    async fn pull(&self, request: Request<v1::PullRequest>) -> Result<Response<v1::PullResponse>, Status> {
+        let answer = self.pull_values(request.into_inner()).await.map_err(|error| to_status(&error))?;
+        Ok(Response::new(answer))
+    }
+
+    async fn datoms(
+        &self,
+        request: Request<v1::DatomsRequest>,
+    ) -> Result<Response<Self::DatomsStream>, Status> {
+        let events = self.datoms_events(request.into_inner()).await?;
+        Ok(Response::new(answers!(events, DatomsResponse, datoms_response)))
+    }
+
+    async fn log(&self, request: Request<v1::LogRequest>) -> Result<Response<Self::LogStream>, Status> {
+        let events = self.log_events(request.into_inner()).await?;
+        Ok(Response::new(answers!(events, LogResponse, log_response)))
+    }
+}
