@@ -12,6 +12,7 @@
 pub mod case;
 pub mod columns;
 pub mod data;
+pub mod engine;
 pub mod names;
 pub mod pending;
 pub mod runner;

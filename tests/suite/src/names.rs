@@ -60,7 +60,10 @@ impl Names {
     pub fn bind(&mut self, number: Edn, committed: &Committed) {
         let Committed { t, tx, instant, tempids, .. } = committed;
         self.transactions.push(Tx { number, eid: *tx, t: *t, instant: *instant });
-        self.names.extend(tempids.iter().filter(|(name, _)| name != "datomic.tx").cloned());
+        // A tempid that is a negative number names nothing.
+        let is_name =
+            |name: &str| name != "datomic.tx" && name.parse::<i64>().map_or(true, |number| number >= 0);
+        self.names.extend(tempids.iter().filter(|(name, _)| is_name(name)).cloned());
     }
 
     /// The number of the step whose transaction has number `t`.

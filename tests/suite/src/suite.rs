@@ -98,14 +98,10 @@ impl Tally {
 ///
 /// # Errors
 /// A message for a file that is no case file.
-pub fn run_files(
-    system: &Arc<dyn System>,
-    files: &[PathBuf],
-    selection: &Selection,
-) -> Result<Tally, String> {
+pub fn run_files(system: Arc<dyn System>, files: &[PathBuf], selection: &Selection) -> Result<Tally, String> {
     let mut total = Tally::default();
     for file in files {
-        let tally = run_file(system, file, selection)?;
+        let tally = run_file(&system, file, selection)?;
         println!("{}: {}", file.file_name().unwrap_or_default().to_string_lossy(), tally.line());
         total.add(tally);
     }

@@ -4,9 +4,12 @@
 //! tests/conformance/pending.edn after a run, keeping the reasons that stand there.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use annals_suite::case::read_cases;
 use annals_suite::data::shared;
+use annals_suite::engine::Engine;
+use annals_suite::{Pending, Selection, run_files};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -19,6 +22,24 @@ fn case_files(folder: &str) -> Vec<PathBuf> {
     let mut files: Vec<_> = entries.filter(|path| path.extension().is_some_and(|end| end == "edn")).collect();
     files.sort();
     files
+}
+
+fn all_files() -> Vec<PathBuf> {
+    ["oracle", "annals", "mbrainz"].iter().flat_map(|folder| case_files(folder)).collect()
+}
+
+#[test]
+fn the_engine_answers_the_cases() {
+    let path = root().join("tests/conformance/pending.edn");
+    let pending = Pending::read(&path).expect("the list of pending cases");
+    let selection = Selection { only: std::env::var("ANNALS_CASE").ok(), pending };
+    let tally = run_files(Arc::new(Engine::default()), &all_files(), &selection).expect("the case files");
+    if std::env::var("ANNALS_PENDING").is_ok_and(|mode| mode == "write") {
+        let text = tally.new_pending(&selection.pending).to_text();
+        std::fs::write(&path, text).expect("the list of pending cases can be written");
+    } else {
+        assert!(tally.is_good(), "cases failed, or passed although pending; see above");
+    }
 }
 
 #[test]

@@ -1,0 +1,215 @@
+//! The engine in this process as a system under test.
+
+use std::sync::OnceLock;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use annals_db::components::{NamedIndex, Selection, select, select_values};
+use annals_db::form::form;
+use annals_db::identify::entid;
+use annals_db::schema::TupleKind;
+use annals_db::{
+    Cardinality, Context, Db, EntityId, Incarnation, Limits, NoFunctions, Options, T, TxBody, ValueType,
+};
+use annals_edn::{Code, Edn, Error, Keyword};
+
+use crate::data;
+use crate::system::{Attribute, Committed, Database, Datom, Datoms, Point, Source, System, View};
+
+/// Makes databases in memory.
+#[derive(Default)]
+pub struct Engine {
+    /// Loaded once, then shared: a database value never changes.
+    mbrainz: OnceLock<Result<Option<Db>, Error>>,
+}
+
+struct EngineDatabase {
+    db: Db,
+    /// The clock of the next transaction; two are never in one millisecond.
+    now: i64,
+}
+
+impl System for Engine {
+    fn create(&self) -> Result<Box<dyn Database>, Error> {
+        Ok(Box::new(EngineDatabase::empty()))
+    }
+
+    fn open(&self, name: &str) -> Result<Option<Box<dyn Database>>, Error> {
+        let loaded = self.mbrainz.get_or_init(|| {
+            let mut database = EngineDatabase::empty();
+            let found = data::load(name, |tx_data| database.transact(tx_data).map(drop))?;
+            Ok(found.then_some(database.db))
+        });
+        let database = |db: Db| Box::new(EngineDatabase { now: db.last_instant(), db }) as Box<dyn Database>;
+        Ok(loaded.clone()?.map(database))
+    }
+}
+
+impl EngineDatabase {
+    fn empty() -> Self {
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX / 2);
+        EngineDatabase { db: Db::empty(Incarnation(1), Options::default()), now }
+    }
+
+    fn decide(&self, db: &Db, tx_data: &Edn) -> Result<(Db, std::sync::Arc<TxBody>), Error> {
+        let context = Context {
+            now: self.now,
+            limits: Limits::default(),
+            functions: &NoFunctions,
+            client_id: None,
+            request_hash: 0,
+        };
+        let body = annals_db::transact(db, tx_data, &context)?;
+        Ok((db.apply(&body)?, body))
+    }
+
+    fn seen(&self, view: &View) -> Result<Db, Error> {
+        view_of(&self.db, view)
+    }
+
+    fn source(&self, source: &Source) -> Result<Db, Error> {
+        let db = self.seen(&source.view)?;
+        match &source.with {
+            None => Ok(db),
+            Some(tx_data) => self.decide(&db, tx_data).map(|(after, _)| after),
+        }
+    }
+
+    /// The first t not before a point.
+    fn from(&self, point: Point) -> Result<T, Error> {
+        match point {
+            Point::T(t) => Ok(t_of(t)),
+            Point::Instant(millis) => {
+                let before = self.db.point(annals_db::Point::Instant(millis.saturating_sub(1)))?;
+                Ok(T(before.0 + 1))
+            }
+        }
+    }
+}
+
+fn t_of(t: i64) -> T {
+    T(u64::try_from(t).unwrap_or(0))
+}
+
+fn view_of(db: &Db, view: &View) -> Result<Db, Error> {
+    let t = |point: Point| match point {
+        Point::T(t) => Ok(t_of(t)),
+        Point::Instant(millis) => db.point(annals_db::Point::Instant(millis)),
+    };
+    let mut seen = db.clone();
+    if let Some(point) = view.as_of {
+        seen = seen.as_of(t(point)?);
+    }
+    if let Some(point) = view.since {
+        seen = seen.since(t(point)?);
+    }
+    Ok(if view.history { seen.history() } else { seen })
+}
+
+fn committed(after: &Db, body: &TxBody) -> Committed {
+    Committed {
+        t: signed(body.t.0),
+        tx: EntityId::of_tx(body.t).as_long(),
+        instant: body.instant,
+        tempids: body.tempids.iter().map(|(name, e)| (name.to_string(), e.as_long())).collect(),
+        datoms: shown(after, &body.datoms),
+    }
+}
+
+fn signed(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+fn shown(db: &Db, datoms: &[annals_db::Datom]) -> Vec<Datom> {
+    let one = |datom: &annals_db::Datom| Datom {
+        e: datom.e.as_long(),
+        a: db.schema().attribute(datom.a).map_or_else(|| Keyword::new("unknown"), |a| a.ident.clone()),
+        v: form(&datom.v),
+        tx: EntityId::of_tx(datom.t).as_long(),
+        added: datom.added,
+    };
+    datoms.iter().map(one).collect()
+}
+
+fn collect(db: &Db, selection: &Selection, limit: Option<usize>) -> Result<Vec<Datom>, Error> {
+    Ok(shown(db, &selection.collect(db, limit.unwrap_or(usize::MAX))?))
+}
+
+impl Database for EngineDatabase {
+    fn transact(&mut self, tx_data: &Edn) -> Result<Committed, Error> {
+        self.now += 2;
+        let (after, body) = self.decide(&self.db, tx_data)?;
+        let committed = committed(&after, &body);
+        self.db = after;
+        Ok(committed)
+    }
+
+    fn with(&self, view: &View, tx_data: &Edn) -> Result<Committed, Error> {
+        let (after, body) = self.decide(&self.seen(view)?, tx_data)?;
+        Ok(committed(&after, &body))
+    }
+
+    fn query(&self, source: &Source, query: &Edn, args: &[Edn]) -> Result<Edn, Error> {
+        let _ = (self.source(source)?, query, args);
+        Err(Error::new(Code::Internal, "no queries yet"))
+    }
+
+    fn pull(&self, source: &Source, pattern: &Edn, entities: &[Edn]) -> Result<Vec<Edn>, Error> {
+        let _ = (self.source(source)?, pattern, entities);
+        Err(Error::new(Code::Internal, "no pull yet"))
+    }
+
+    fn datoms(&self, source: &Source, request: &Datoms<'_>) -> Result<Vec<Datom>, Error> {
+        let db = self.source(source)?;
+        let index = NamedIndex::from_name(request.index)?;
+        collect(&db, &select(&db, index, request.components, request.seek)?, request.limit)
+    }
+
+    fn index_range(
+        &self,
+        source: &Source,
+        attribute: &Edn,
+        start: &Edn,
+        end: &Edn,
+    ) -> Result<Vec<Datom>, Error> {
+        let db = self.source(source)?;
+        collect(&db, &select_values(&db, attribute, start, end)?, None)
+    }
+
+    fn index_pull(&self, source: &Source, request: &Edn) -> Result<Vec<Edn>, Error> {
+        let _ = (self.source(source)?, request);
+        Err(Error::new(Code::Internal, "no index-pull yet"))
+    }
+
+    fn tx_range(&self, start: Option<Point>, end: Option<Point>) -> Result<Vec<(i64, Vec<Datom>)>, Error> {
+        let start = start.map(|point| self.from(point)).transpose()?.unwrap_or(T(1));
+        let end = end.map(|point| self.from(point)).transpose()?.unwrap_or(T(self.db.basis().0 + 1));
+        let bodies = self.db.log(start, end, usize::MAX)?;
+        Ok(bodies.iter().map(|body| (signed(body.t.0), shown(&self.db, &body.datoms))).collect())
+    }
+
+    fn entid(&self, source: &Source, entity: &Edn) -> Result<Option<i64>, Error> {
+        Ok(entid(&self.source(source)?, entity)?.map(EntityId::as_long))
+    }
+
+    fn ident(&self, source: &Source, entity: &Edn) -> Result<Option<Keyword>, Error> {
+        let db = self.source(source)?;
+        Ok(entid(&db, entity)?.and_then(|e| db.schema().ident(e).cloned()))
+    }
+
+    fn attribute(&self, source: &Source, ident: &Keyword) -> Result<Option<Attribute>, Error> {
+        let db = self.source(source)?;
+        let Some(attribute) = db.schema().attribute_of(ident) else { return Ok(None) };
+        let name = |ty: ValueType| ty.name().to_owned();
+        let slots = match &attribute.tuple {
+            None => Vec::new(),
+            Some(TupleKind::Homogeneous(ty)) => vec![name(*ty)],
+            Some(TupleKind::Heterogeneous(types)) => types.iter().copied().map(name).collect(),
+            Some(TupleKind::Composite(members)) => {
+                members.iter().filter_map(|a| db.schema().attribute(*a)).map(|a| name(a.value_type)).collect()
+            }
+        };
+        let many = attribute.cardinality == Cardinality::Many;
+        Ok(Some(Attribute { value_type: name(attribute.value_type), many, slots }))
+    }
+}
