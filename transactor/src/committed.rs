@@ -41,15 +41,23 @@ pub struct Slot<E: Engine> {
     ring: Mutex<Ring>,
     /// Values that the writer expects to become committed, by chain. The replica takes them instead of applying the
     /// same body a second time.
-    expected: Mutex<VecDeque<(Lineage, E::Value)>>,
+    expected: Mutex<VecDeque<Expected<E::Value>>>,
+    /// Which root the values are read from here, counted. Values of an older line keep what adoption let go.
+    line: AtomicU64,
     reached: watch::Sender<u64>,
+}
+
+struct Expected<V> {
+    line: u64,
+    lineage: Lineage,
+    value: V,
 }
 
 impl<E: Engine> Slot<E> {
     pub(crate) fn new(incarnation: Incarnation, name: String, options: Options, tip: Tip<E::Value>) -> Self {
         let reached = watch::channel(tip.t).0;
-        let (ring, expected) = (Mutex::default(), Mutex::default());
-        Self { incarnation, name, options, tip: RwLock::new(tip), ring, expected, reached }
+        let (ring, expected, line) = (Mutex::default(), Mutex::default(), AtomicU64::new(0));
+        Self { incarnation, name, options, tip: RwLock::new(tip), ring, expected, line, reached }
     }
 
     /// The newest committed state. O(1).
@@ -78,26 +86,38 @@ impl<E: Engine> Slot<E> {
         self.reached.send_if_modified(|known| std::mem::replace(known, t) != t);
     }
 
-    pub(crate) fn expect(&self, lineage: Lineage, value: E::Value) {
-        self.lock_expected().push_back((lineage, value));
+    /// The line that new values should be of.
+    pub(crate) fn line(&self) -> u64 {
+        self.line.load(Ordering::Acquire)
+    }
+
+    /// Replaces the newest value by the same one over another root; older lines end.
+    pub(crate) fn begin_line(&self, tip: Tip<E::Value>) {
+        self.set_tip(tip);
+        self.line.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(crate) fn expect(&self, line: u64, lineage: Lineage, value: E::Value) {
+        self.lock_expected().push_back(Expected { line, lineage, value });
     }
 
     pub(crate) fn expect_nothing(&self) {
         self.lock_expected().clear();
     }
 
-    /// The value expected at this point of the chain, dropping older expectations.
+    /// The value expected at this point of the chain if it is of the present line; drops older expectations.
     pub(crate) fn take_expected(&self, lineage: Lineage) -> Option<E::Value> {
         let mut expected = self.lock_expected();
-        let found = expected.iter().position(|(at, _)| *at == lineage)?;
-        expected.drain(..=found).next_back().map(|(_, value)| value)
+        let found = expected.iter().position(|expected| expected.lineage == lineage)?;
+        let taken = expected.drain(..=found).next_back()?;
+        (taken.line == self.line()).then_some(taken.value)
     }
 
     fn read_tip(&self) -> RwLockReadGuard<'_, Tip<E::Value>> {
         self.tip.read().expect("no holder of the tip panics")
     }
 
-    fn lock_expected(&self) -> MutexGuard<'_, VecDeque<(Lineage, E::Value)>> {
+    fn lock_expected(&self) -> MutexGuard<'_, VecDeque<Expected<E::Value>>> {
         self.expected.lock().expect("no holder of the expectations panics")
     }
 }

@@ -2,12 +2,12 @@
 //! behind it; tests put a simpler one there.
 
 use annals_db::{Incarnation, Options};
-use annals_edn::Error;
+use annals_edn::{Code, Error};
 use annals_wire::v1;
 use bytes::Bytes;
 
 use crate::intake::Receipt;
-use crate::machine::{RootRef, Tx};
+use crate::machine::{Lineage, RootRef, Tx};
 
 /// One client's transaction as it arrived.
 #[derive(Clone, Debug)]
@@ -52,6 +52,21 @@ pub struct Known {
     pub body: Bytes,
 }
 
+/// What an index build is told.
+#[derive(Clone, Debug)]
+pub struct IndexJob {
+    /// Whose index.
+    pub incarnation: Incarnation,
+    /// The build's number: the log index of its start. In every segment's header.
+    pub build: u64,
+    /// The root to build upon.
+    pub base: Option<RootRef>,
+    /// The number of the new root.
+    pub number: u64,
+    /// The chain up to the value's t.
+    pub lineage: Lineage,
+}
+
 /// Database values and what turns one into the next. All calls are pure but for reads of immutable segments.
 pub trait Engine: Send + Sync + 'static {
     /// A database value: immutable, cheap to clone.
@@ -88,6 +103,29 @@ pub trait Engine: Send + Sync + 'static {
     /// # Errors
     /// Only of the store.
     fn find(&self, value: &Self::Value, tx_id: u128) -> Result<Option<Known>, Error>;
+
+    /// Whether there is a store to build an index in. Without, the log is all there is, and is never cut.
+    fn indexes(&self) -> bool {
+        false
+    }
+
+    /// Writes the index of `value` upon the root of `job`, durable before it returns. Runs where it may block.
+    ///
+    /// # Errors
+    /// Of the store; what was written is garbage then.
+    fn build(&self, value: &Self::Value, job: &IndexJob) -> Result<RootRef, Error> {
+        let _ = (value, job);
+        Err(Error::new(Code::Unsupported, "this engine builds no index"))
+    }
+
+    /// `value` as it is, read from `root` with the transactions after it as novelty. Runs where it may block.
+    ///
+    /// # Errors
+    /// The store does not have the root, or not whole.
+    fn rebase(&self, value: &Self::Value, root: &RootRef) -> Result<Self::Value, Error> {
+        let _ = (value, root);
+        Err(Error::new(Code::Unsupported, "this engine builds no index"))
+    }
 
     /// What a client is told of a committed transaction; `value` is any later value of the same database.
     ///

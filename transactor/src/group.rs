@@ -94,6 +94,9 @@ impl<E: Engine> Group<E> {
     /// # Errors
     /// The refusal; `NOT_LEADER` if nothing was written; `UNKNOWN_OUTCOME` if it may have been, also at the deadline.
     pub async fn transact(&self, incarnation: Incarnation, request: Request, deadline: Instant) -> Answer {
+        if let Some(pause) = self.inner.intake.pause() {
+            tokio::time::sleep(pause).await;
+        }
         let answer = self.inner.intake.submit(incarnation, request)?;
         match tokio::time::timeout_at(deadline, answer).await {
             Ok(Ok(answer)) => answer,

@@ -24,6 +24,7 @@ mod workers;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use annals_db::Incarnation;
 use annals_edn::{Code, Error};
@@ -46,6 +47,8 @@ pub(crate) use settle::unknown_outcome;
 pub const MAX_REQUEST_BYTES: usize = 8 << 20;
 /// Requests waiting for evaluation, in bytes over all databases; beyond it new ones are refused as busy.
 pub const MAX_QUEUED_BYTES: usize = 64 << 20;
+/// The longest a writer is held back for the index's sake.
+const MAX_PAUSE: Duration = Duration::from_millis(200);
 /// Sections evaluated but not yet in an entry.
 const SECTION_QUEUE: usize = 64;
 
@@ -85,12 +88,20 @@ pub(crate) struct Shared<E: Engine> {
     actors: Mutex<HashMap<Incarnation, Arc<Actor<E>>>>,
     workers: Workers<E>,
     queued_bytes: AtomicUsize,
+    /// Novelty beyond it is not added to; none where nothing turns novelty into segments.
+    max_novelty_bytes: Option<u64>,
 }
 
 impl<E: Engine> Intake<E> {
     /// Starts evaluators, submitter, settler and the task that opens epochs. Call on the runtime that shall run them.
     #[must_use]
-    pub fn start(engine: Arc<E>, committed: Arc<Committed<E>>, raft: RaftHandle, evaluators: usize) -> Self {
+    pub fn start(
+        engine: Arc<E>,
+        committed: Arc<Committed<E>>,
+        raft: RaftHandle,
+        evaluators: usize,
+        max_novelty_bytes: Option<u64>,
+    ) -> Self {
         let (sections, sections_rx) = mpsc::channel(SECTION_QUEUE);
         let shared = Arc::new(Shared {
             engine,
@@ -99,6 +110,7 @@ impl<E: Engine> Intake<E> {
             actors: Mutex::default(),
             workers: Workers::new(sections),
             queued_bytes: AtomicUsize::new(0),
+            max_novelty_bytes,
         });
         workers::spawn(&shared, evaluators);
         let settlements = settle::spawn(Arc::clone(&shared));
@@ -129,6 +141,10 @@ impl<E: Engine> Intake<E> {
                 Error::new(Code::Overloaded, "too many transactions are waiting").with("retry-after-ms", 100)
             );
         }
+        if self.shared.max_novelty_bytes.is_some_and(|max| self.shared.committed.novelty_bytes() > max) {
+            let error = Error::new(Code::Overloaded, "the index is behind; transactions wait for it");
+            return Err(error.hint("try again in a moment").with("retry-after-ms", 200));
+        }
         let actor = self.shared.actor(incarnation)?;
         let (waiter, answer) = oneshot::channel();
         if actor.enter(request, waiter)? {
@@ -136,6 +152,16 @@ impl<E: Engine> Intake<E> {
             self.shared.workers.schedule(&actor);
         }
         Ok(answer)
+    }
+
+    /// How long a caller should hold back before its next request: nothing up to a quarter of the most novelty there
+    /// may be, then growing, so that writers slow down before they are refused.
+    #[must_use]
+    pub fn pause(&self) -> Option<Duration> {
+        let max = self.shared.max_novelty_bytes?;
+        let over = self.shared.committed.novelty_bytes().checked_sub(max / 4)?;
+        let share = over as f64 / (max - max / 4).max(1) as f64;
+        Some(MAX_PAUSE.mul_f64(share.min(1.0).powi(2)))
     }
 
     /// Whether this member writes now, and if not, who does.

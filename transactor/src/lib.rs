@@ -3,7 +3,7 @@
 //! Reading order: [`machine`] the rules of what is committed, [`raft`] how entries get there, [`engine`] what evaluates,
 //! [`replica`] one member's copy, [`committed`] what it reads, [`intake`] the writer, [`feed`] what peers hear,
 //! [`group`] what a member offers, [`service`] its gRPC face,
-//! [`node`] the whole in a process.
+//! [`indexer`] novelty into segments, [`node`] the whole in a process.
 
 pub mod committed;
 pub mod config;
@@ -11,6 +11,7 @@ pub mod engine;
 pub mod engine_db;
 pub mod feed;
 pub mod group;
+pub mod indexer;
 pub mod intake;
 pub mod machine;
 pub mod node;

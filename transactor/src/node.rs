@@ -16,12 +16,15 @@ use crate::config::Config;
 use crate::engine::Engine;
 use crate::feed::Subscribers;
 use crate::group::{Group, Parts};
+use crate::indexer;
 use crate::intake::{Intake, Phase};
 use crate::raft::{Channels, Member, RaftConfig, RaftHandle, Role};
 use crate::replica::Replica;
 use crate::service::{ProcessInfo, routes};
 
 const DRAIN_LIMIT: Duration = Duration::from_secs(5);
+/// For the index build before a stop.
+const FINISH_LIMIT: Duration = Duration::from_secs(20);
 const HAND_OVER_LIMIT: Duration = Duration::from_secs(1);
 const TLS_RELOAD_INTERVAL: Duration = Duration::from_secs(30);
 
@@ -51,6 +54,7 @@ impl<E: Engine> Node<E> {
         let reload = tls.clone();
         let tasks = vec![
             tokio::spawn(announce(group.clone(), handle.clone())),
+            tokio::spawn(indexer::run(group.clone(), config.index)),
             tokio::spawn(async move { reload.watch(TLS_RELOAD_INTERVAL).await }),
         ];
         tracing::info!(node = config.node_id, %endpoint, "transactor started");
@@ -76,9 +80,13 @@ impl<E: Engine> Node<E> {
 
     /// Hands the lead over where somebody can take it, finishes what runs, and stops.
     pub async fn stop(self) {
+        self.server.readiness().set(State::Draining).await;
+        self.tasks.iter().for_each(JoinHandle::abort);
+        if tokio::time::timeout(FINISH_LIMIT, indexer::finish(&self.group)).await.is_err() {
+            tracing::warn!("the last index build takes too long; the log keeps what it would have covered");
+        }
         hand_over(&self.group).await;
         self.server.drain(DRAIN_LIMIT).await;
-        self.tasks.iter().for_each(JoinHandle::abort);
         self.group.parts().intake.stop();
         self.group.parts().raft.shutdown().await;
         tracing::info!(node = self.group.parts().raft.node_id(), "transactor stopped");
@@ -117,7 +125,8 @@ async fn build<E: Engine>(
     let channels = channels(tls.clone());
     let raft_config = RaftConfig::new(&config.cluster_id, config.node_id, config.data_dir.clone());
     let raft = RaftHandle::start(raft_config, Box::new(replica.clone()), channels.clone()).await?;
-    let intake = Intake::start(Arc::clone(&engine), committed, raft.clone(), evaluators());
+    let admission = engine.indexes().then_some(config.index.max_bytes);
+    let intake = Intake::start(Arc::clone(&engine), committed, raft.clone(), evaluators(), admission);
     let process = ProcessInfo { endpoint: endpoint.to_owned(), version: env!("CARGO_PKG_VERSION") };
     let subscribers = Subscribers::default();
     Ok(Group::new(Parts { engine, replica, raft, intake, channels, subscribers, process }))

@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use annals_db::{Incarnation, Options};
-use annals_edn::Error;
+use annals_edn::{Code, Error};
 use annals_wire::v1;
 use bytes::Bytes;
 
 use crate::committed::{Committed, Slot, Tip};
 use crate::engine::Engine;
-use crate::feed::RingFrame;
+use crate::feed::{Read, RingFrame};
 use crate::machine::{Action, CommandResult, Frame, Machine, Position, RootRef, State};
 use crate::raft::Replicated;
 
@@ -58,38 +58,59 @@ impl<E: Engine> Replica<E> {
         self.lock().machine.state().clone()
     }
 
-    /// Reads `incarnation` from `root` on from now: `rebase` turns the newest committed value into the same value over
-    /// the new root. No entry is applied meanwhile.
+    /// The root that `incarnation` is read from here.
+    #[must_use]
+    pub fn adopted(&self, incarnation: Incarnation) -> Option<RootRef> {
+        self.lock().adopted.get(&incarnation).copied()
+    }
+
+    /// Reads `incarnation` from `root` on. The long part happens beside the log; what was committed meanwhile is applied
+    /// again while it waits.
     ///
     /// # Errors
-    /// Those of `rebase`; nothing has changed then.
-    pub fn adopt(
-        &self,
-        incarnation: Incarnation,
-        root: RootRef,
-        rebase: impl FnOnce(&E::Value) -> Result<E::Value, Error>,
-    ) -> Result<(), Error> {
-        let mut inner = self.lock();
+    /// The root cannot be read, or not whole; nothing has changed then.
+    pub fn adopt(&self, incarnation: Incarnation, root: RootRef) -> Result<(), Error> {
         let Some(slot) = self.committed.get(incarnation) else { return Ok(()) };
+        let before = slot.tip();
+        let mut value = self.engine.rebase(&before.value, &root)?;
+        let mut inner = self.lock();
         let mut tip = slot.tip();
-        tip.value = rebase(&tip.value)?;
-        slot.set_tip(tip);
+        let missed = slot.ring().read(before.t, before.lineage, (tip.t, tip.lineage), usize::MAX);
+        let Read::Frames(missed) = missed else {
+            return Err(Error::new(Code::Internal, "the ring lost what no root covers"));
+        };
+        for frame in missed {
+            value = self.engine.apply(&value, &frame.body)?;
+        }
+        tip.value = value;
+        slot.begin_line(tip);
         slot.ring().cover(root.covers_t);
         inner.adopted.insert(incarnation, root);
         self.count_novelty(&inner);
         Ok(())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().expect("a replica that panicked stops the member")
+    /// The bytes of each database's transactions that its adopted root does not cover, most first. O(frames).
+    #[must_use]
+    pub fn novelty(&self) -> Vec<(Arc<Slot<E>>, u64)> {
+        let inner = self.lock();
+        let mut all: Vec<_> =
+            self.committed.all().into_iter().map(|slot| (self.uncovered(&inner, &slot), slot)).collect();
+        all.sort_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
+        all.into_iter().map(|(bytes, slot)| (slot, bytes)).collect()
+    }
+
+    fn uncovered(&self, inner: &Inner, slot: &Slot<E>) -> u64 {
+        slot.ring().uncovered_bytes(inner.adopted.get(&slot.incarnation).map_or(0, |root| root.covers_t))
     }
 
     fn count_novelty(&self, inner: &Inner) {
-        let uncovered = |slot: &Arc<Slot<E>>| {
-            let covered = inner.adopted.get(&slot.incarnation).map_or(0, |root| root.covers_t);
-            slot.ring().uncovered_bytes(covered)
-        };
-        self.committed.set_novelty_bytes(self.committed.all().iter().map(uncovered).sum());
+        self.committed
+            .set_novelty_bytes(self.committed.all().iter().map(|slot| self.uncovered(inner, slot)).sum());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().expect("a replica that panicked stops the member")
     }
 
     fn perform(&self, inner: &mut Inner) -> Result<(), String> {

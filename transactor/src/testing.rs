@@ -3,7 +3,7 @@
 //! `add N` adds; `cas A B` sets the sum to B if it is A and is refused otherwise; anything else is not understood.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use annals_db::{Incarnation, Options};
 use annals_edn::{Code, Error};
@@ -11,13 +11,18 @@ use annals_wire::v1;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::encoding::{Reader, put_bytes};
-use crate::engine::{Decision, Engine, Known, Request};
+use crate::engine::{Decision, Engine, IndexJob, Known, Request};
 use crate::intake::Receipt;
-use crate::machine::{RootRef, Tx};
+use crate::machine::{RootHash, RootRef, Tx};
 
-/// The engine.
-#[derive(Debug, Default)]
-pub(crate) struct Sums;
+/// The engine. Clones share their store, which stands for a disk.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sums {
+    pub(crate) store: Option<Store>,
+}
+
+/// Roots by hash.
+type Store = Arc<Mutex<HashMap<RootHash, Sum>>>;
 
 /// A value.
 #[derive(Clone, Debug, Default)]
@@ -99,8 +104,25 @@ impl Engine for Sums {
         Sum::default()
     }
 
-    fn open(&self, _: Incarnation, _: Options, _: &RootRef) -> Result<Sum, Error> {
-        Err(Error::new(Code::SegmentUnavailable, "sums have no store"))
+    fn open(&self, _: Incarnation, _: Options, root: &RootRef) -> Result<Sum, Error> {
+        let found = self.store.as_ref().and_then(|store| store.lock().unwrap().get(&root.hash).cloned());
+        found.ok_or_else(|| Error::new(Code::SegmentUnavailable, "no such root"))
+    }
+
+    fn indexes(&self) -> bool {
+        self.store.is_some()
+    }
+
+    fn build(&self, value: &Sum, job: &IndexJob) -> Result<RootRef, Error> {
+        let hash = *blake3::hash(&[&job.build.to_be_bytes()[..], &job.lineage.0].concat()).as_bytes();
+        let store = self.store.as_ref().expect("only asked to build where there is a store");
+        store.lock().unwrap().insert(hash, value.clone());
+        Ok(RootRef { number: job.number, hash, covers_t: value.t, lineage: job.lineage })
+    }
+
+    fn rebase(&self, value: &Sum, root: &RootRef) -> Result<Sum, Error> {
+        self.open(Incarnation(0), Options::default(), root)?;
+        Ok(value.clone())
     }
 
     fn apply(&self, value: &Sum, body: &Bytes) -> Result<Sum, Error> {

@@ -46,6 +46,8 @@ pub(super) struct Inbox {
 /// The value that the next request is evaluated on.
 pub(super) struct Speculation<V> {
     pub(super) epoch: Epoch,
+    /// The slot's line when it began; an older one is given up as soon as nothing is in flight.
+    pub(super) line: u64,
     pub(super) value: V,
     pub(super) t: u64,
     pub(super) lineage: Lineage,

@@ -25,7 +25,7 @@ struct Rig {
 
 impl Rig {
     async fn start(dir: Option<&Path>) -> Rig {
-        let engine = Arc::new(Sums);
+        let engine = Arc::new(Sums::default());
         let committed = Arc::new(Committed::default());
         let replica = Replica::new(Arc::clone(&engine), Arc::clone(&committed));
         let config = RaftConfig::new("test", 1, dir.map(Path::to_owned));
@@ -35,7 +35,7 @@ impl Rig {
         let nowhere = crate::raft::Channels::new(nowhere);
         let raft = RaftHandle::start(config, Box::new(replica), nowhere).await.unwrap();
         raft.initialize(BTreeMap::from([(1, Member::default())])).await.unwrap();
-        let intake = Intake::start(engine, Arc::clone(&committed), raft.clone(), 1);
+        let intake = Intake::start(engine, Arc::clone(&committed), raft.clone(), 1, None);
         let rig = Rig { raft, committed, intake };
         rig.serving().await;
         rig.create().await;

@@ -83,6 +83,9 @@ fn make_sound<E: Engine>(actor: &Actor<E>, desk: &mut Desk<E>, epoch: Epoch) -> 
     if desk.speculation.as_ref().is_some_and(|speculation| speculation.epoch != epoch) {
         desk.forget();
     }
+    if desk.speculation.as_ref().is_some_and(|speculation| speculation.line != actor.slot.line()) {
+        desk.poisoned = true;
+    }
     if desk.poisoned {
         desk.forget();
         if desk.unsettled > 0 {
@@ -97,8 +100,11 @@ fn make_sound<E: Engine>(actor: &Actor<E>, desk: &mut Desk<E>, epoch: Epoch) -> 
             return false;
         }
         actor.slot.expect_nothing();
+        // The line first: a value newer than its line is only rebased once more.
+        let line = actor.slot.line();
         let tip = actor.slot.tip();
-        desk.speculation = Some(Speculation { epoch, value: tip.value, t: tip.t, lineage: tip.lineage });
+        desk.speculation =
+            Some(Speculation { epoch, line, value: tip.value, t: tip.t, lineage: tip.lineage });
     }
     true
 }
@@ -158,7 +164,7 @@ fn one<E: Engine>(
         Ok(Decision { after, t, tx }) => {
             debug_assert_eq!(t, speculation.t + 1, "the engine numbers transactions densely");
             let lineage = speculation.lineage.next(&tx.body);
-            actor.slot.expect(lineage, after.clone());
+            actor.slot.expect(speculation.line, lineage, after.clone());
             speculation.value = after;
             speculation.t = t;
             speculation.lineage = lineage;

@@ -78,7 +78,7 @@ impl Cluster {
     }
 
     async fn start(&self, id: usize) -> Node<Sums> {
-        Node::start(&Config::read(&self.path(id)).unwrap(), Arc::new(Sums)).await.unwrap()
+        Node::start(&Config::read(&self.path(id)).unwrap(), Arc::new(Sums::default())).await.unwrap()
     }
 
     fn spawn(&self, id: usize) -> Child {
@@ -145,7 +145,7 @@ const CHILD_CONFIG: &str = "ANNALS_TEST_CHILD_CONFIG";
 async fn child_that_runs_a_transactor() {
     let Ok(path) = std::env::var(CHILD_CONFIG) else { return };
     let config = Config::read(Path::new(&path)).unwrap();
-    run(&config, Arc::new(Sums), std::future::pending()).await.unwrap();
+    run(&config, Arc::new(Sums::default()), std::future::pending()).await.unwrap();
 }
 
 fn add_one(id: u128) -> v1::TransactRequest {
@@ -286,4 +286,45 @@ async fn killing_the_leader_loses_nothing_and_costs_seconds_at_most() {
         child.kill().unwrap();
         child.wait().unwrap();
     }
+}
+
+async fn write(cluster: &Cluster, id: usize, ids: std::ops::Range<u128>) {
+    let mut clients = vec![TransactServiceClient::new(cluster.channel(id))];
+    for id in ids {
+        transact(&mut clients, id).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn published_roots_let_the_log_go_and_a_restart_begins_there() {
+    let cluster = Cluster::new(1);
+    let sums = Sums { store: Some(Default::default()) };
+    let mut config = Config::read(&cluster.path(1)).unwrap();
+    config.index.threshold_bytes = 2_000;
+    let node = Node::start(&config, Arc::new(sums.clone())).await.unwrap();
+    cluster.create(1).await;
+    write(&cluster, 1, 1..200).await;
+    let slot = node.group().database("sums", None).unwrap();
+    let until = Instant::now() + DEADLINE;
+    while node.group().parts().replica.adopted(slot.incarnation).is_none_or(|root| root.number < 2) {
+        assert!(Instant::now() < until, "two roots come of so much novelty");
+        write(&cluster, 1, 200..201).await;
+        let next = u128::from(slot.t()) + 1_000;
+        write(&cluster, 1, next..next + 50).await;
+    }
+    let (total, t) = (slot.tip().value.total, slot.t());
+    node.stop().await;
+
+    config.index.threshold_bytes = u64::MAX;
+    let node = Node::start(&config, Arc::new(sums)).await.unwrap();
+    node.ready().await;
+    let slot = node.group().database("sums", None).unwrap();
+    let tip = slot.tip();
+    assert_eq!((tip.value.total, tip.t), (total, t));
+    assert_eq!(tip.root.map(|root| root.covers_t), Some(t), "the stop has covered the rest");
+    assert_eq!(slot.ring().bytes(), 0, "nothing had to be replayed");
+    let mut client = TransactServiceClient::new(cluster.channel(1));
+    assert!(client.transact(add_one(7)).await.unwrap().into_inner().replayed);
+    assert_eq!(client.transact(add_one(1 << 70)).await.unwrap().into_inner().report.unwrap().t, t + 1);
+    node.stop().await;
 }

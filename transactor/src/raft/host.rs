@@ -30,6 +30,8 @@ use crate::machine::{CommandResult, Position};
 
 /// Worker threads of the Raft runtime.
 const RAFT_THREADS: usize = 2;
+/// How long a snapshot of a few kilobytes may take.
+const SNAPSHOT_WAIT: Duration = Duration::from_secs(2);
 /// Entries kept behind a snapshot, so that a member that lags a little needs no snapshot.
 const KEEP_BEHIND_SNAPSHOT: u64 = 20_000;
 const MAX_PAYLOAD_ENTRIES: u64 = 256;
@@ -364,10 +366,19 @@ impl RaftHandle {
         })
     }
 
-    /// Takes a snapshot at the newest covered index and lets the log before it go.
+    /// Takes a snapshot at the newest covered index and lets the log before it go. Returns when it is taken, or after
+    /// a while if there is nothing new to take.
     pub async fn snapshot(&self) {
+        let mut metrics = self.inner.raft.data_metrics();
+        let before = metrics.borrow_watched().snapshot;
         if let Err(error) = self.inner.raft.trigger().snapshot().await {
             tracing::warn!(%error, "snapshot not taken: raft has stopped");
+            return;
+        }
+        let taken =
+            async { while metrics.borrow_watched().snapshot <= before && metrics.changed().await.is_ok() {} };
+        if tokio::time::timeout(SNAPSHOT_WAIT, taken).await.is_err() {
+            tracing::debug!("no newer index is covered");
         }
     }
 
