@@ -24,6 +24,9 @@ pub struct Replica<E: Engine> {
     inner: Arc<Mutex<Inner>>,
 }
 
+/// The databases that an entry moves, and how far.
+type Tips<E> = BTreeMap<Incarnation, (Arc<Slot<E>>, Tip<<E as Engine>::Value>)>;
+
 #[derive(Default)]
 struct Inner {
     machine: Machine,
@@ -114,7 +117,7 @@ impl<E: Engine> Replica<E> {
     }
 
     fn perform(&self, inner: &mut Inner) -> Result<(), String> {
-        let mut tips: BTreeMap<Incarnation, (Arc<Slot<E>>, Tip<E::Value>)> = BTreeMap::new();
+        let mut tips: Tips<E> = BTreeMap::new();
         for action in std::mem::take(&mut inner.actions) {
             match action {
                 Action::Committed(frame) => self.advance(inner, &mut tips, &frame)?,
@@ -139,12 +142,7 @@ impl<E: Engine> Replica<E> {
         Ok(())
     }
 
-    fn advance(
-        &self,
-        inner: &Inner,
-        tips: &mut BTreeMap<Incarnation, (Arc<Slot<E>>, Tip<E::Value>)>,
-        frame: &Frame,
-    ) -> Result<(), String> {
+    fn advance(&self, inner: &Inner, tips: &mut Tips<E>, frame: &Frame) -> Result<(), String> {
         let entry = match tips.entry(frame.incarnation) {
             std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
             std::collections::btree_map::Entry::Vacant(entry) => {

@@ -50,8 +50,11 @@ pub enum Purpose {
 #[derive(Clone)]
 pub struct Channels {
     connect: Connect,
-    open: Arc<Mutex<HashMap<(NodeId, String, Purpose), Channel>>>,
+    open: Arc<Mutex<HashMap<Target, Channel>>>,
 }
+
+/// Whom, where, what for.
+type Target = (NodeId, String, Purpose);
 
 impl Channels {
     /// None open yet; `connect` opens them.

@@ -254,7 +254,10 @@ impl RaftLogStorage<Types> for DiskLog {
 
     async fn truncate_after(&mut self, last: Option<LogId>) -> io::Result<()> {
         let mut log = self.write();
-        log.truncate(last.map_or(0, |id| id.index() + 1))?;
+        let keep = last.map_or(0, |id| id.index() + 1);
+        if log.log_state().last().is_some_and(|end| keep <= end.1) {
+            log.truncate(keep)?;
+        }
         log.flush(false, None)
     }
 
@@ -288,3 +291,6 @@ pub(super) fn half_open(range: &impl RangeBounds<u64>) -> (u64, u64) {
     };
     (start, end)
 }
+
+#[cfg(test)]
+mod tests;

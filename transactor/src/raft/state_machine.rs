@@ -128,13 +128,14 @@ impl RaftStateMachine<Types> for Adapter {
         Ok(())
     }
 
-    async fn try_create_snapshot_builder(&mut self, _force: bool) -> Option<Builder> {
-        let snapshot = self.next_snapshot()?;
-        if let Some(id) = snapshot.meta.last_log_id {
+    async fn try_create_snapshot_builder(&mut self, force: bool) -> Option<Builder> {
+        let snapshot = self.next_snapshot();
+        if let Some(id) = snapshot.as_ref().and_then(|snapshot| snapshot.meta.last_log_id) {
             let kept = self.membership_at(id.index());
             self.memberships.retain(|stored| stored.log_id() >= kept.log_id());
         }
-        Some(Builder { snapshot: Some(snapshot), store: Arc::clone(&self.snapshots) })
+        // Forced when the log before it is gone already: then there must be one, and its absence is damage to report.
+        (snapshot.is_some() || force).then(|| Builder { snapshot, store: Arc::clone(&self.snapshots) })
     }
 
     async fn get_snapshot_builder(&mut self) -> Builder {

@@ -1,7 +1,6 @@
 //! Raft's messages between openraft's types and `annals.v1`'s.
 
 use annals_wire::v1;
-use bytes::Bytes;
 use openraft::EntryPayload;
 use openraft::raft::{
     AppendEntriesRequest, SnapshotResponse, StreamAppendError, TransferLeaderRequest, VoteRequest,
@@ -176,7 +175,7 @@ fn get_entry(entry: v1::RaftEntry) -> Result<Entry, Missing> {
     use v1::raft_entry::Payload as Wire;
     let payload: Payload = match entry.payload.ok_or(Missing("a payload"))? {
         Wire::Blank(v1::RaftBlank {}) => EntryPayload::Blank,
-        Wire::Normal(command) => EntryPayload::Normal(CommandBytes(Bytes::from(command))),
+        Wire::Normal(command) => EntryPayload::Normal(CommandBytes(command)),
         Wire::Membership(membership) => EntryPayload::Membership(get_membership(membership)?),
     };
     Ok(Entry { log_id: get_log_id(&entry.log_id.ok_or(Missing("a log id"))?), payload })
