@@ -148,7 +148,7 @@ pub(crate) fn bigint(text: &str) -> Result<BigInt, Error> {
     BigInt::from_str(text).map_err(|_| invalid("bigint", text))
 }
 
-/// As EDN writes it, without the `M`: an exponent stays one, so that `1E+999999M` is short.
+/// As EDN writes it, without the `M`: an exponent stays one, so that `1E+300M` is short.
 pub(crate) fn bigdec_text(value: &Arc<BigDecimal>) -> String {
     let mut text = Node::BigDec(value.clone()).to_string();
     text.pop();
@@ -189,7 +189,7 @@ mod tests {
             "##NaN",
             "##-Inf",
             "1.50M",
-            "1E+999999M",
+            "1E+300M",
             "-1.5E-300M",
             "\"é\\n\"",
             ":a/b",

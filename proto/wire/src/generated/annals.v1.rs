@@ -490,7 +490,7 @@ pub mod value {
         DoubleValue(f64),
         #[prost(float, tag = "8")]
         FloatValue(f32),
-        /// Decimal notation, scale kept: "1.50".
+        /// Decimal notation, scale kept: "1.50", "1E+400".
         #[prost(string, tag = "9")]
         BigdecValue(::prost::alloc::string::String),
         /// Milliseconds since 1970-01-01T00:00:00Z.
