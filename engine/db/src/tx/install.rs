@@ -144,6 +144,7 @@ impl Installer<'_> {
             }
             (None, Some(after)) => {
                 check_whole(self.after, after)?;
+                self.check_one_tuple_kind(e, after)?;
                 self.list(attr::INSTALL_ATTRIBUTE, e)
             }
             (None, None) if changed => Err(self.incomplete(e)),
@@ -155,6 +156,17 @@ impl Installer<'_> {
     fn own(&self, e: EntityId) -> impl Iterator<Item = &Datom> {
         let start = self.body.datoms.partition_point(|datom| datom.e < e);
         self.body.datoms[start..].iter().take_while(move |datom| datom.e == e)
+    }
+
+    fn check_one_tuple_kind(&self, e: EntityId, after: &Attribute) -> Result<()> {
+        let kinds = [attr::TUPLE_ATTRS, attr::TUPLE_TYPES, attr::TUPLE_TYPE];
+        match self.own(e).filter(|datom| datom.added && kinds.contains(&datom.a)).count() {
+            0 | 1 => Ok(()),
+            _ => Err(invalid_install(
+                &after.ident,
+                "a tuple is of one kind: :db/tupleAttrs, :db/tupleTypes or :db/tupleType",
+            )),
+        }
     }
 
     fn incomplete(&self, e: EntityId) -> Error {

@@ -5,6 +5,7 @@ use annals_edn::{Code, Edn, Error, Node};
 use super::Expander;
 use super::place::{key_ident, reversed};
 use crate::Result;
+use crate::id::EntityId;
 use crate::identify::show;
 use crate::schema::{Attribute, Cardinality};
 use crate::tx::op::{Object, Subject};
@@ -16,6 +17,10 @@ impl<'a> Expander<'a> {
     pub(super) fn map(&mut self, entries: &[(Edn, Edn)]) -> Result<Subject> {
         self.deeper()?;
         let subject = match identifier(entries) {
+            // A map that says nothing of its entity need not name one that can be written.
+            Some(Edn { node: Node::Long(id @ 0..), .. }) if entries.len() == 1 && self.nesting == 1 => {
+                Subject::Id(EntityId(id.unsigned_abs()))
+            }
             Some(form) => self.entity(form)?,
             None => Subject::Temp(self.out.temps.anonymous()),
         };
