@@ -4,18 +4,32 @@
 //! parameters. Called by the peer library, and by the transactor for stored functions.
 //!
 //! Reading order: [`ast`] the tree, [`parse`] EDN to tree, [`check`] what must hold before anything runs, [`resolve`]
-//! constants against a database, [`datum`] what flows, [`functions`] what is called, [`pull`], [`answer`].
+//! constants against a database, [`datum`] what flows, [`functions`] what is called; then [`prepare`] the entry,
+//! [`plan`] logical form and search, [`bind`] arguments, [`source`] what patterns read, [`run`] steps over batches,
+//! [`rows`], [`order`] and [`group`] the result; [`pull`], [`answer`].
 
 pub mod answer;
 pub mod ast;
+mod bind;
 pub mod check;
 pub mod datum;
 pub mod functions;
+mod group;
+mod order;
 pub mod parse;
+mod plan;
+mod prepare;
 pub mod pull;
 pub mod resolve;
+mod rows;
+mod run;
+mod source;
 
 pub use ast::Query;
+pub use bind::Argument;
 pub use check::{CheckedQuery, Given, InputShape, Role, check};
 pub use datum::{Datum, DatumColumn};
 pub use parse::{parse, parse_text};
+pub use prepare::Prepared;
+pub use rows::{Position, RowBatch, Rows};
+pub use run::context::{Counters, QueryCtx, QueryLimits};

@@ -1,0 +1,211 @@
+//! Arguments to what a run works with: sources, the value of each fixed variable, the rows of inputs.
+
+use std::sync::Arc;
+
+use annals_db::{Db, Value};
+use annals_edn::{Code, Edn, Error};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::ast::{Binding, Input, VarId};
+use crate::check::{CheckedQuery, Given, Role};
+use crate::datum::{Datum, DatumColumn};
+use crate::plan::logic::{Fixed, Logic, Node, RowsInput};
+use crate::resolve;
+use crate::run::context::InputRows;
+use crate::source::{Relation, SourceKind, Sources};
+
+/// One argument of a query, in the order of `:in`.
+#[derive(Clone)]
+pub enum Argument {
+    /// a database value
+    Db(Db),
+    /// a value, a tuple, a collection or a relation
+    Data(Datum),
+    /// the same as a form; also rules, a pull pattern
+    Form(Edn),
+}
+
+/// What binding makes of the arguments.
+pub(crate) struct Bound<'a> {
+    /// by source number
+    pub sources: Sources<'a>,
+    /// the value of each fixed variable
+    pub fixed: FxHashMap<VarId, Datum>,
+    /// by number of input
+    pub inputs: Vec<Option<Arc<InputRows>>>,
+    /// an input names nothing: there are no rows
+    pub nothing: bool,
+}
+
+/// The databases among the sources of a query, by source number.
+pub(crate) fn databases<'a>(query: &crate::ast::Query, args: &'a [Argument]) -> Vec<Option<&'a Db>> {
+    let database = |source: &crate::ast::Source| match args.get(source.input) {
+        Some(Argument::Db(db)) => Some(db),
+        _ => None,
+    };
+    query.sources.iter().map(database).collect()
+}
+
+/// Binds `args`.
+///
+/// # Errors
+/// `INVALID_DATA_SOURCE`, `ARGS_MISMATCH`, and those of identifiers.
+pub(crate) fn bind<'a>(
+    checked: &CheckedQuery,
+    logic: &Logic,
+    args: &'a [Argument],
+) -> Result<Bound<'a>, Error> {
+    let query = &checked.query;
+    let mut kinds = Vec::with_capacity(query.sources.len());
+    for source in &query.sources {
+        kinds.push(match args.get(source.input) {
+            Some(Argument::Db(db)) => SourceKind::Database(db),
+            Some(other) => SourceKind::Relation(Arc::new(Relation::new(&datum(other)?)?)),
+            None => return Err(missing(source.input)),
+        });
+    }
+    let sources = Sources { kinds };
+    let mut binder = Binder { checked, args, sources: &sources, nothing: false };
+    let fixed = binder.fixed(logic)?;
+    let mut inputs = vec![None; query.inputs.len()];
+    for node in &logic.main {
+        if let Node::Rows(rows) = node {
+            inputs[rows.input] = Some(Arc::new(binder.rows(rows)?));
+        }
+    }
+    let nothing = binder.nothing || binder.empty_blank()?;
+    Ok(Bound { sources, fixed, inputs, nothing })
+}
+
+fn missing(input: usize) -> Error {
+    Error::new(Code::TooFewInputs, format!("input {} has no argument", input + 1))
+}
+
+/// An argument as a value.
+pub(crate) fn datum(argument: &Argument) -> Result<Datum, Error> {
+    match argument {
+        Argument::Data(datum) => Ok(datum.clone()),
+        Argument::Form(form) => Datum::from_edn(form),
+        Argument::Db(_) => {
+            Err(Error::new(Code::ArgsMismatch, "a database is given where the query binds a value"))
+        }
+    }
+}
+
+struct Binder<'b, 'a> {
+    checked: &'b CheckedQuery,
+    args: &'a [Argument],
+    sources: &'b Sources<'a>,
+    nothing: bool,
+}
+
+impl Binder<'_, '_> {
+    fn argument(&self, input: usize) -> Result<Datum, Error> {
+        let found = datum(self.args.get(input).ok_or_else(|| missing(input))?)?;
+        if matches!(found, Datum::Nil) {
+            let message = format!("input {} is nil", input + 1);
+            return Err(Error::new(Code::ArgsMismatch, message));
+        }
+        Ok(found)
+    }
+
+    fn fixed(&mut self, logic: &Logic) -> Result<FxHashMap<VarId, Datum>, Error> {
+        let mut values = FxHashMap::default();
+        for (var, from) in &logic.fixed {
+            let value = match from {
+                Fixed::Const(id) => Datum::from_edn(self.checked.query.constant(*id))?,
+                Fixed::Input(input, None) => self.argument(*input)?,
+                Fixed::Input(input, Some(slot)) => {
+                    let items = self.argument(*input)?.items().unwrap_or_default();
+                    items.get(*slot).cloned().ok_or_else(|| short(*input, items.len()))?
+                }
+                Fixed::Given(at) => {
+                    let given = &self.checked.given[*at];
+                    let value = values.get(&given.given).cloned().unwrap_or(Datum::Nil);
+                    match self.resolve(given, &value)? {
+                        Some(value) => Datum::Value(value),
+                        None => {
+                            self.nothing = true;
+                            Datum::Nil
+                        }
+                    }
+                }
+            };
+            values.insert(*var, value);
+        }
+        Ok(values)
+    }
+
+    /// The value as the database knows it; `None` when it names nothing.
+    fn resolve(&self, given: &Given, datum: &Datum) -> Result<Option<Value>, Error> {
+        let Some(db) = self.sources.database(given.source) else { return Ok(None) };
+        let found = match &given.role {
+            Role::Entity => resolve::entity(db, datum).map(|found| found.map(Value::Ref)),
+            Role::Attribute => {
+                resolve::attribute(db, datum).map(|found| Some(Value::Ref(found.id.entity())))
+            }
+            Role::ValueOf(attribute) => match db.schema().attribute(*attribute) {
+                Some(attribute) => resolve::value(db, attribute, datum),
+                None => Ok(None),
+            },
+        };
+        match found {
+            Err(error) if error.code() == Code::NotAnEntity && given.role != Role::Attribute => Ok(None),
+            other => other,
+        }
+    }
+
+    /// The rows of an input, without repeats; those with a name of nothing are left out.
+    fn rows(&mut self, form: &RowsInput) -> Result<InputRows, Error> {
+        let given = self.argument(form.input)?;
+        let refuse = || {
+            let message = format!("input {} is no collection", form.input + 1);
+            Error::new(Code::ArgsMismatch, message)
+        };
+        let mut rows: Vec<Vec<Datum>> = Vec::new();
+        let mut seen = FxHashSet::default();
+        for item in given.items().ok_or_else(refuse)? {
+            let slots = if form.collection { vec![item] } else { item.items().ok_or_else(refuse)? };
+            if slots.len() < form.slots.len() {
+                return Err(short(form.input, slots.len()));
+            }
+            let mut row: Vec<Datum> = form
+                .slots
+                .iter()
+                .zip(&slots)
+                .map(|(slot, datum)| if slot.is_some() { datum.clone() } else { Datum::Nil })
+                .collect();
+            if self.complete(form, &slots, &mut row)? && seen.insert(row.clone()) {
+                rows.push(row);
+            }
+        }
+        let width = form.slots.len() + form.resolved.len();
+        let column = |i: usize| DatumColumn::from_data(rows.iter().map(|row| row[i].clone()).collect());
+        Ok(InputRows { rows: rows.len(), cols: (0..width).map(column).collect() })
+    }
+
+    /// Adds the resolved forms to a row; false when one names nothing.
+    fn complete(&self, form: &RowsInput, slots: &[Datum], row: &mut Vec<Datum>) -> Result<bool, Error> {
+        for (slot, given, _) in &form.resolved {
+            match self.resolve(&self.checked.given[*given], &slots[*slot])? {
+                Some(value) => row.push(Datum::Value(value)),
+                None => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+
+    /// True when an input that binds nothing but must have an element has none.
+    fn empty_blank(&self) -> Result<bool, Error> {
+        for (input, form) in self.checked.query.inputs.iter().enumerate() {
+            if let Input::Binding(Binding::Blank, _) = form {
+                self.argument(input)?;
+            }
+        }
+        Ok(false)
+    }
+}
+
+fn short(input: usize, len: usize) -> Error {
+    Error::new(Code::ArgsMismatch, format!("input {} has a tuple of {len}, which is too short", input + 1))
+}

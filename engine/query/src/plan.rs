@@ -1,0 +1,17 @@
+//! Planning: checked query to logical form, logical form to steps.
+//!
+//! Reading order: [`logic`] the logical form, [`lower`] how it is made, [`physical`] the steps, [`estimate`] counts,
+//! [`cost`] candidates, [`search`] the order of nodes, [`emit`] steps from it, [`distinct`] proofs of distinctness,
+//! [`closure`] and [`demand`] recursive rules, [`vars`] sets of variables.
+
+pub(crate) mod closure;
+pub(crate) mod cost;
+pub(crate) mod demand;
+pub(crate) mod distinct;
+pub(crate) mod emit;
+pub(crate) mod estimate;
+pub(crate) mod logic;
+pub(crate) mod lower;
+pub(crate) mod physical;
+pub(crate) mod search;
+pub(crate) mod vars;

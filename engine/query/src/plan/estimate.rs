@@ -1,0 +1,241 @@
+//! How many rows a pattern has: counted ranges, which cost O(log n) and read no leaf, and distinct values of an
+//! attribute, told from one batch of its index.
+//!
+//! Every range that was asked for is remembered, so that the next run of the same query can count them again and take
+//! another plan only when an order of magnitude changed.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use annals_db::range::{BATCH_ROWS, Batch};
+use annals_db::{Attribute, Columns, Db, Range, Unique, Value, ValueType};
+use annals_edn::Error;
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::ast::{SourceId, VarId};
+use crate::datum::Datum;
+use crate::resolve;
+use crate::source::Sources;
+
+use super::logic::Attr;
+
+/// A range that the planner counted, in terms of the query: no literal in it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct CountKey {
+    source: SourceId,
+    attribute: Option<u32>,
+    e: Option<VarId>,
+    v: Option<VarId>,
+    bounds: (Bound<VarId>, Bound<VarId>),
+}
+
+/// What one run knows of its sources and constants.
+pub(crate) struct Statistics<'a> {
+    sources: &'a Sources<'a>,
+    fixed: &'a FxHashMap<VarId, Datum>,
+    counts: FxHashMap<CountKey, f64>,
+    asked: Vec<CountKey>,
+    distinct: FxHashMap<(SourceId, u32), Distinct>,
+}
+
+/// Distinct entities and values of an attribute.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Distinct {
+    /// datoms
+    pub datoms: f64,
+    /// entities
+    pub entities: f64,
+    /// values
+    pub values: f64,
+}
+
+impl<'a> Statistics<'a> {
+    /// Over these sources, with these values of fixed variables.
+    pub(crate) fn new(sources: &'a Sources<'a>, fixed: &'a FxHashMap<VarId, Datum>) -> Self {
+        Statistics {
+            sources,
+            fixed,
+            counts: FxHashMap::default(),
+            asked: Vec::new(),
+            distinct: FxHashMap::default(),
+        }
+    }
+
+    /// The ranges that were counted, in the order asked.
+    pub(crate) fn asked(self) -> Vec<CountKey> {
+        self.asked
+    }
+
+    /// The order of magnitude of each range: powers of four.
+    pub(crate) fn magnitudes(&mut self, keys: &[CountKey]) -> Result<Vec<u8>, Error> {
+        let mut magnitudes = Vec::with_capacity(keys.len());
+        for key in keys {
+            let count = self.count(key.clone())?;
+            magnitudes.push(((count + 1.0).log2() / 2.0) as u8);
+        }
+        Ok(magnitudes)
+    }
+
+    /// The database of a source.
+    pub(crate) fn db(&self, source: SourceId) -> Option<&'a Db> {
+        self.sources.database(source)
+    }
+
+    /// Rows of a relation.
+    pub(crate) fn relation_rows(&self, source: SourceId) -> f64 {
+        self.sources.relation(source).map_or(0.0, |relation| relation.rows as f64)
+    }
+
+    /// The value of a fixed variable.
+    pub(crate) fn fixed(&self, var: VarId) -> Option<&Datum> {
+        self.fixed.get(&var)
+    }
+
+    /// True when the fixed variable can bound a scan of the attribute's values as it is.
+    pub(crate) fn bounds_values(&self, attribute: &Attribute, var: VarId) -> bool {
+        use ValueType::{Instant, Long, String};
+        let ty = self.fixed(var).and_then(Datum::value).map(Value::value_type);
+        ty == Some(attribute.value_type) && matches!(attribute.value_type, Long | Instant | String)
+    }
+
+    /// Datoms, entities and values of an attribute.
+    pub(crate) fn distinct(&mut self, source: SourceId, attribute: &Arc<Attribute>) -> Result<Distinct, Error> {
+        if let Some(known) = self.distinct.get(&(source, attribute.id.0)) {
+            return Ok(*known);
+        }
+        let datoms = self.attribute(source, attribute)?;
+        let Some(db) = self.db(source) else { return Ok(Distinct { datoms, entities: 1.0, values: 1.0 }) };
+        let many = attribute.cardinality == annals_db::Cardinality::Many;
+        let entities = if many { sample_entities(db, attribute, datoms)? } else { datoms };
+        let values = match attribute.unique {
+            Some(Unique::Identity | Unique::Value) => datoms,
+            None => sample_values(db, attribute, datoms)?,
+        };
+        let found = Distinct { datoms, entities: entities.max(1.0), values: values.max(1.0) };
+        self.distinct.insert((source, attribute.id.0), found);
+        Ok(found)
+    }
+
+    /// Datoms of an attribute.
+    pub(crate) fn attribute(&mut self, source: SourceId, attribute: &Attribute) -> Result<f64, Error> {
+        self.count(CountKey {
+            source,
+            attribute: Some(attribute.id.0),
+            e: None,
+            v: None,
+            bounds: (Bound::Unbounded, Bound::Unbounded),
+        })
+    }
+
+    /// Datoms with a fixed entity, value, or bounds of the value.
+    pub(crate) fn restricted(
+        &mut self,
+        source: SourceId,
+        a: &Attr,
+        e: Option<VarId>,
+        v: Option<VarId>,
+        bounds: (Bound<VarId>, Bound<VarId>),
+    ) -> Result<f64, Error> {
+        let attribute = match a {
+            Attr::Known(attribute) => Some(attribute.id.0),
+            _ => None,
+        };
+        self.count(CountKey { source, attribute, e, v, bounds })
+    }
+
+    fn count(&mut self, key: CountKey) -> Result<f64, Error> {
+        if let Some(count) = self.counts.get(&key) {
+            return Ok(*count);
+        }
+        let count = match self.db(key.source) {
+            Some(db) => self.measure(db, &key)?,
+            None => 0.0,
+        };
+        self.asked.push(key.clone());
+        self.counts.insert(key, count);
+        Ok(count)
+    }
+
+    fn measure(&self, db: &Db, key: &CountKey) -> Result<f64, Error> {
+        let entity = match key.e.and_then(|var| self.fixed(var)) {
+            Some(datum) => match resolve::entity(db, datum)? {
+                Some(entity) => Some(entity),
+                None => return Ok(0.0),
+            },
+            None => None,
+        };
+        let attribute = key.attribute.and_then(|a| db.schema().attribute(annals_db::AttrId(a))).cloned();
+        let range = match (entity, &attribute) {
+            (Some(e), Some(a)) => Range::entity_attr(e, a.id),
+            (Some(e), None) => Range::entity(e),
+            (None, Some(a)) => match self.value_range(db, a, key)? {
+                Some(range) => range,
+                None => return Ok(0.0),
+            },
+            (None, None) => Range::all(annals_db::Index::Eavt),
+        };
+        Ok(db.count(&range)? as f64)
+    }
+
+    /// The range of an attribute that value or bounds leave; `None` when no value can match.
+    fn value_range(&self, db: &Db, a: &Attribute, key: &CountKey) -> Result<Option<Range>, Error> {
+        if let Some(datum) = key.v.and_then(|var| self.fixed(var)) {
+            let value = resolve::value(db, a, datum)?;
+            return Ok(value.map(|value| Range::attr_value(a.id, value)));
+        }
+        let bound = |bound: Bound<VarId>| {
+            bound.map(|var| self.fixed(var).and_then(Datum::value).cloned()).transpose()
+        };
+        Ok(Some(match (bound(key.bounds.0), bound(key.bounds.1)) {
+            (Bound::Unbounded, Bound::Unbounded) => Range::attr(a.id),
+            (start, end) => Range::attr_values(a.id, start, end),
+        }))
+    }
+}
+
+/// Missing values bound nothing.
+trait Transpose {
+    fn transpose(self) -> Bound<Value>;
+}
+
+impl Transpose for Bound<Option<Value>> {
+    fn transpose(self) -> Bound<Value> {
+        match self {
+            Bound::Included(Some(value)) => Bound::Included(value),
+            Bound::Excluded(Some(value)) => Bound::Excluded(value),
+            _ => Bound::Unbounded,
+        }
+    }
+}
+
+/// Distinct entities: the share of changes in the first batch.
+fn sample_entities(db: &Db, attribute: &Attribute, datoms: f64) -> Result<f64, Error> {
+    let mut batch = Batch::new(Some(attribute.value_type));
+    if !db.scan(&Range::attr(attribute.id), Columns::E).next(&mut batch)? {
+        return Ok(0.0);
+    }
+    let distinct = 1 + batch.e.windows(2).filter(|pair| pair[0] != pair[1]).count();
+    Ok(scale(distinct, batch.rows, datoms))
+}
+
+/// Distinct values: the share of them in the first batch by value, or by entity where values are not indexed.
+fn sample_values(db: &Db, attribute: &Attribute, datoms: f64) -> Result<f64, Error> {
+    let by_value = attribute.kept_in_avet();
+    let range = if by_value { Range::attr_by_value(attribute.id) } else { Range::attr(attribute.id) };
+    let mut batch = Batch::new(Some(attribute.value_type));
+    if !db.scan(&range, Columns::V).next(&mut batch)? {
+        return Ok(0.0);
+    }
+    if by_value {
+        let changes =
+            (1..batch.rows).filter(|&i| !batch.v.get(i).identical(&batch.v.get(i - 1))).count();
+        return Ok(scale(changes + 1, batch.rows, datoms));
+    }
+    let seen: FxHashSet<Value> = (0..batch.rows).map(|i| batch.v.get(i).to_value()).collect();
+    // In order of entities values come mixed: few of many rows are nearly all there are.
+    if seen.len() * 8 < batch.rows { Ok(seen.len() as f64 * 1.5) } else { Ok(scale(seen.len(), batch.rows, datoms)) }
+}
+
+fn scale(distinct: usize, rows: usize, datoms: f64) -> f64 {
+    if rows < BATCH_ROWS { distinct as f64 } else { (distinct as f64 * datoms / rows as f64).max(distinct as f64) }
+}

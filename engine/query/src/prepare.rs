@@ -1,0 +1,212 @@
+//! A query made ready once and run often: parsed, checked and lowered; plans are cached by shape.
+//!
+//! A plan never contains a literal. It depends on the query, the schemas, the shapes of the arguments, and the order of
+//! magnitude of each range that the planner counted; these are the key under which [`Prepared`] keeps it.
+
+use std::sync::{Arc, Mutex};
+
+use annals_db::Incarnation;
+use annals_edn::{Edn, Error, Node as Form};
+use rustc_hash::FxHashMap;
+
+use crate::ast::{Input, Query, VarId};
+use crate::bind::{self, Argument, Bound};
+use crate::check::{CheckedQuery, InputShape, check};
+use crate::parse::parse;
+use crate::plan::estimate::{CountKey, Statistics};
+use crate::plan::logic::Logic;
+use crate::plan::lower::lower;
+use crate::plan::physical::Plan;
+use crate::plan::search::{self, Dice};
+use crate::plan::vars::VarSet;
+use crate::rows::{Position, Rows};
+use crate::run::context::QueryCtx;
+
+/// The most plans that are kept for one query.
+const MAX_PLANS: usize = 64;
+
+/// A query that can run on any arguments of the shape it was prepared for.
+pub struct Prepared {
+    checked: CheckedQuery,
+    logic: Logic,
+    shapes: Vec<Shape>,
+    plans: Mutex<Plans>,
+}
+
+/// What of an argument a prepared query depends on.
+#[derive(Clone, Debug, PartialEq)]
+enum Shape {
+    Db(Incarnation, u64, bool),
+    Rules(Edn),
+    Data,
+}
+
+#[derive(Default)]
+struct Plans {
+    asked: Vec<CountKey>,
+    known: FxHashMap<Vec<u8>, Arc<Plan>>,
+}
+
+impl Prepared {
+    /// Parses, checks and lowers `query` (list, map or text) for arguments like `args`.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the query before it runs, with span and hint.
+    pub fn new(query: &Edn, args: &[Argument]) -> Result<Prepared, Error> {
+        let parsed = match &query.node {
+            Form::Str(text) => crate::parse::parse_text(text)?,
+            _ => parse(query)?,
+        };
+        let rules = rules(&parsed, args);
+        let shape = |argument: &Argument| match argument {
+            Argument::Db(db) => InputShape::Db(db.schema().clone()),
+            _ => InputShape::Data,
+        };
+        let inputs: Vec<InputShape> = args.iter().map(shape).collect();
+        let checked = check(&parsed, rules.as_ref(), &inputs)?;
+        let logic = lower(&checked, &bind::databases(&checked.query, args))?;
+        let shapes = shapes(&parsed, args);
+        Ok(Prepared { checked, logic, shapes, plans: Mutex::default() })
+    }
+
+    /// True when the query can run on `args` as it is; otherwise prepare it anew.
+    #[must_use]
+    pub fn fits(&self, args: &[Argument]) -> bool {
+        shapes(&self.checked.query, args) == self.shapes
+    }
+
+    /// The query as it was checked.
+    #[must_use]
+    pub fn checked(&self) -> &CheckedQuery {
+        &self.checked
+    }
+
+    /// Runs on `args`; rows come as they are asked for.
+    ///
+    /// # Errors
+    /// Of the arguments; those of the run itself come from [`Rows::next`].
+    pub fn run<'a>(&self, args: &'a [Argument], ctx: QueryCtx<'a>) -> Result<Rows<'a>, Error> {
+        self.start(args, ctx, None, None)
+    }
+
+    /// As [`Prepared::run`], going on after the rows that `position` tells of. The result is a suffix of that of `run`
+    /// on the same arguments, wherever the first part ran.
+    ///
+    /// # Errors
+    /// As [`Prepared::run`].
+    pub fn run_from<'a>(
+        &self,
+        args: &'a [Argument],
+        ctx: QueryCtx<'a>,
+        position: &Position,
+    ) -> Result<Rows<'a>, Error> {
+        self.start(args, ctx, Some(position), None)
+    }
+
+    /// As [`Prepared::run`], by a plan picked at random among all valid ones: the answer is the same, which tests show.
+    ///
+    /// # Errors
+    /// As [`Prepared::run`].
+    pub fn run_any_plan<'a>(
+        &self,
+        args: &'a [Argument],
+        ctx: QueryCtx<'a>,
+        seed: u64,
+    ) -> Result<Rows<'a>, Error> {
+        self.start(args, ctx, None, Some(Dice(seed)))
+    }
+
+    fn start<'a>(
+        &self,
+        args: &'a [Argument],
+        ctx: QueryCtx<'a>,
+        position: Option<&Position>,
+        dice: Option<Dice>,
+    ) -> Result<Rows<'a>, Error> {
+        let bound = bind::bind(&self.checked, &self.logic, args)?;
+        let plan = if bound.nothing { Arc::new(self.empty_plan()) } else { self.plan(&bound, dice)? };
+        Rows::new(&self.checked, plan, bound, args, ctx, position)
+    }
+
+    fn empty_plan(&self) -> Plan {
+        let (root, width) = (Default::default(), self.logic.width);
+        Plan { root, lead: None, distinct: true, single: false, width, steps: 0 }
+    }
+
+    fn plan(&self, bound: &Bound<'_>, dice: Option<Dice>) -> Result<Arc<Plan>, Error> {
+        let mut statistics = Statistics::new(&bound.sources, &bound.fixed);
+        if dice.is_some() {
+            return self.search(&mut statistics, dice).map(Arc::new);
+        }
+        let mut plans = self.plans.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let key = key(&mut statistics, &plans.asked, bound)?;
+        if let Some(plan) = plans.known.get(&key) {
+            return Ok(plan.clone());
+        }
+        let plan = Arc::new(self.search(&mut statistics, None)?);
+        let new: Vec<CountKey> =
+            statistics.asked().into_iter().filter(|key| !plans.asked.contains(key)).collect();
+        if !new.is_empty() || plans.known.len() >= MAX_PLANS {
+            plans.known.clear();
+            plans.asked.extend(new);
+        }
+        let mut statistics = Statistics::new(&bound.sources, &bound.fixed);
+        let asked = plans.asked.clone();
+        plans.known.insert(self::key(&mut statistics, &asked, bound)?, plan.clone());
+        Ok(plan)
+    }
+
+    fn search(&self, statistics: &mut Statistics<'_>, dice: Option<Dice>) -> Result<Plan, Error> {
+        let basis = self.checked.query.basis();
+        let out: VarSet = basis.iter().copied().collect();
+        let lead = lead(&self.checked, &self.logic);
+        search::plan(&self.logic, statistics, &out, lead, dice)
+    }
+}
+
+/// The variable that the result is sorted by first, if a scan could deliver that order.
+pub(crate) fn lead(checked: &CheckedQuery, logic: &Logic) -> Option<VarId> {
+    if !checked.query.order_by.is_empty() || checked.query.aggregates() {
+        return None;
+    }
+    let basis = checked.query.basis();
+    let fixed = |var: &VarId| logic.fixed.iter().any(|(fixed, _)| fixed == var);
+    let vars = checked.canonical.iter().map(|key| basis[key.column]);
+    vars.into_iter().find(|var| !fixed(var))
+}
+
+fn key(statistics: &mut Statistics<'_>, asked: &[CountKey], bound: &Bound<'_>) -> Result<Vec<u8>, Error> {
+    let mut key = statistics.magnitudes(asked)?;
+    let mut fixed: Vec<_> = bound.fixed.iter().collect();
+    fixed.sort_by_key(|(var, _)| **var);
+    key.extend(fixed.iter().map(|(_, datum)| datum.value().map_or(0, |value| value.value_type() as u8)));
+    for source in &bound.sources.kinds {
+        if let crate::source::SourceKind::Relation(relation) = source {
+            key.push((relation.rows as u64 + 1).ilog2() as u8);
+        }
+    }
+    for rows in bound.inputs.iter().flatten() {
+        key.push((rows.rows as u64 + 1).ilog2() as u8);
+    }
+    Ok(key)
+}
+
+fn rules(query: &Query, args: &[Argument]) -> Option<Edn> {
+    let at = query.inputs.iter().position(|input| matches!(input, Input::Rules(_)))?;
+    match args.get(at)? {
+        Argument::Form(form) => Some(form.clone()),
+        Argument::Data(datum) => Some(datum.to_edn()),
+        Argument::Db(_) => None,
+    }
+}
+
+fn shapes(query: &Query, args: &[Argument]) -> Vec<Shape> {
+    let shape = |(i, argument): (usize, &Argument)| match argument {
+        Argument::Db(db) => Shape::Db(db.incarnation(), db.schema().revision(), db.view().history),
+        Argument::Form(form) if matches!(query.inputs.get(i), Some(Input::Rules(_) | Input::Pull(..))) => {
+            Shape::Rules(form.clone())
+        }
+        _ => Shape::Data,
+    };
+    args.iter().enumerate().map(shape).collect()
+}

@@ -1,0 +1,409 @@
+//! The result: batches of rows in canonical order, computed as they are asked for.
+//!
+//! Where the driving scan delivers the order, rows leave before the scan ends: those with one lead value are sorted and
+//! made distinct among themselves (or pass as they are, where one lead value means one row). Otherwise all rows are
+//! gathered and sorted, once. Aggregates gather, group and sort their groups. Offset and limit come last.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use annals_edn::{Code, Error};
+
+use crate::ast::{FindElem, FindShape, VarId};
+use crate::bind::{Argument, Bound};
+use crate::check::CheckedQuery;
+use crate::datum::{Datum, DatumColumn};
+use crate::group;
+use crate::order::{self, SortKey};
+use crate::plan::physical::Plan;
+use crate::run::context::{Counters, Env, QueryCtx, Run};
+use crate::run::frame::{self, Col, Frame, SOUND};
+use crate::run::keys;
+use crate::run::pipe::Pipe;
+use crate::run::subquery::Subqueries;
+
+/// Rows of a batch that is cut out of a sorted result.
+const CHUNK: usize = 4096;
+
+/// Some rows of the result, a column for each find element. A pull's column holds the entity.
+#[derive(Clone, Debug)]
+pub struct RowBatch {
+    /// how many rows
+    pub rows: usize,
+    /// by find element
+    pub columns: Vec<DatumColumn>,
+}
+
+/// How far a result has been taken; the same query on the same arguments goes on from here on any machine.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Position {
+    /// rows taken so far
+    pub rows: u64,
+    /// the value that rows are sorted by first, of the last row taken, where a scan can start from it
+    pub lead: Option<Datum>,
+    /// rows up to here that have this lead value, those of the offset included
+    pub with_lead: u64,
+}
+
+/// A query's result under way.
+pub struct Rows<'a> {
+    env: Env<'a>,
+    pipe: Pipe<'a>,
+    shape: ResultShape,
+    state: State,
+    /// rows still to be passed over
+    skip: u64,
+    /// rows still to be given out
+    left: u64,
+    /// where the scan was told to start
+    start: Option<Datum>,
+    position: Position,
+}
+
+/// How rows become the result.
+struct ResultShape {
+    basis: Vec<VarId>,
+    /// by which the basis is sorted
+    keys: Vec<SortKey>,
+    /// basis column of each find element
+    find: Vec<usize>,
+    elements: Vec<FindElem>,
+    order_by: Vec<crate::ast::OrderKey>,
+    canonical: Vec<usize>,
+    aggregates: bool,
+    distinct: bool,
+    seed: u64,
+    mode: Mode,
+}
+
+/// How the order comes about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    /// the scan delivers it, a row for each value of the lead column
+    Pass(usize),
+    /// the scan delivers the lead, column number
+    ByLead(usize),
+    /// everything is sorted
+    Whole,
+}
+
+enum State {
+    /// more to pull; rows whose lead value may go on
+    Pulling(Frame),
+    /// sorted, given out up to here
+    Sorted(Vec<DatumColumn>, Vec<u32>, usize),
+    Done,
+}
+
+impl<'a> Rows<'a> {
+    pub(crate) fn new(
+        checked: &CheckedQuery,
+        plan: Arc<Plan>,
+        bound: Bound<'a>,
+        args: &[Argument],
+        ctx: QueryCtx<'a>,
+        position: Option<&Position>,
+    ) -> Result<Rows<'a>, Error> {
+        let query = &checked.query;
+        let mut base = Frame::unit(plan.width);
+        for (var, datum) in &bound.fixed {
+            base.set(*var, Col::Const(datum.clone()));
+        }
+        let shape = ResultShape::new(checked, &plan, &bound, args);
+        let once = matches!(query.find.shape, FindShape::Scalar | FindShape::Tuple);
+        let limit = query.limit.unwrap_or(u64::MAX).min(if once { 1 } else { u64::MAX });
+        let position = position.cloned().unwrap_or_default();
+        let start = match shape.mode {
+            Mode::Whole => None,
+            _ => position.lead.clone(),
+        };
+        let skip = match &start {
+            Some(_) => position.with_lead,
+            None => query.offset + position.rows,
+        };
+        let left = limit.saturating_sub(position.rows);
+        let state = if bound.nothing || left == 0 { State::Done } else { State::Pulling(Frame::empty(plan.width)) };
+        let env = Env {
+            sources: bound.sources,
+            base: base.clone(),
+            inputs: bound.inputs,
+            ctx,
+            counters: RefCell::default(),
+            errors: RefCell::default(),
+            nested: Box::new(Subqueries::new(ctx)),
+        };
+        let pipe = Pipe::new(&plan.root, base, start.clone());
+        let position = Position { rows: position.rows, ..Position::default() };
+        Ok(Rows { env, pipe, shape, state, skip, left, start, position })
+    }
+
+    /// The next rows, in canonical order; `None` at the end.
+    ///
+    /// # Errors
+    /// Of functions that failed on a row given out, of budgets, `CANCELLED`, and of the store.
+    #[allow(clippy::should_implement_trait)]
+    pub fn next(&mut self) -> Result<Option<RowBatch>, Error> {
+        loop {
+            if self.left == 0 {
+                self.state = State::Done;
+            }
+            let (cols, rows) = match &mut self.state {
+                State::Done => return Ok(None),
+                State::Sorted(columns, order, at) => {
+                    if *at >= order.len() {
+                        self.state = State::Done;
+                        continue;
+                    }
+                    let take = order.len().min(*at + CHUNK);
+                    let picked = &order[*at..take];
+                    let cols: Vec<DatumColumn> = columns.iter().map(|col| col.gather(picked)).collect();
+                    let rows = picked.len();
+                    *at = take;
+                    (cols, rows)
+                }
+                State::Pulling(_) => match self.pull()? {
+                    Some(found) => found,
+                    None => continue,
+                },
+            };
+            if let Some(batch) = self.cut(cols, rows) {
+                return Ok(Some(batch));
+            }
+        }
+    }
+
+    /// How far the result has been taken.
+    #[must_use]
+    pub fn position(&self) -> &Position {
+        &self.position
+    }
+
+    /// What the run has done so far.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.env.counters.borrow().clone()
+    }
+
+    /// Pulls once; columns of the basis in order, or `None` when there is nothing to give out yet.
+    fn pull(&mut self) -> Result<Option<(Vec<DatumColumn>, usize)>, Error> {
+        if self.shape.mode == Mode::Whole {
+            self.gather()?;
+            return Ok(None);
+        }
+        let run = Run { env: &self.env, tables: None };
+        let next = self.pipe.next(run)?;
+        let State::Pulling(pending) = &mut self.state else { return Ok(None) };
+        let mut frame = std::mem::replace(pending, Frame::empty(0));
+        let ended = next.is_none();
+        if let Some(next) = next {
+            frame.append(next);
+        }
+        if frame.rows == 0 {
+            self.state = State::Done;
+            return Ok(None);
+        }
+        let cut = match self.shape.mode {
+            Mode::ByLead(lead) if !ended => last_change(frame.col(self.shape.basis[lead]), frame.rows),
+            _ => frame.rows,
+        };
+        if ended {
+            self.state = State::Done;
+        } else if cut < frame.rows {
+            let keep = self.shape.basis.iter().copied().collect();
+            let rest: Vec<u32> = (cut as u32..frame.rows as u32).collect();
+            self.env.hold(frame.bytes())?;
+            let pending = frame.gather(&rest, &keep);
+            let head: Vec<u32> = (0..cut as u32).collect();
+            frame = frame.gather(&head, &keep);
+            self.state = State::Pulling(pending);
+        } else {
+            self.state = State::Pulling(Frame::empty(frame.cols.len()));
+        }
+        if cut == 0 {
+            return Ok(None);
+        }
+        self.settle(frame).map(Some)
+    }
+
+    /// One or more whole lead values: sorted, distinct, checked.
+    fn settle(&self, frame: Frame) -> Result<(Vec<DatumColumn>, usize), Error> {
+        let cols: Vec<Col> = self.shape.basis.iter().map(|var| frame.col(*var).clone()).collect();
+        if matches!(self.shape.mode, Mode::Pass(_)) {
+            self.refuse_marked(&frame.marks)?;
+            let rows = frame.rows;
+            return Ok((cols.iter().map(|col| frame::spread(col, rows)).collect(), rows));
+        }
+        self.refuse_marked(&frame.marks)?;
+        let order = order::sorted(&cols, frame.rows, &self.shape.keys, !self.shape.distinct);
+        let columns = cols.iter().map(|col| pick(col, &order)).collect();
+        Ok((columns, order.len()))
+    }
+
+    /// Everything, sorted.
+    fn gather(&mut self) -> Result<(), Error> {
+        let run = Run { env: &self.env, tables: None };
+        let mut all = Frame::empty(self.env.base.cols.len());
+        while let Some(frame) = self.pipe.next(run)? {
+            all.append(frame);
+            self.env.hold(all.bytes())?;
+        }
+        if all.rows == 0 {
+            self.state = State::Done;
+            return Ok(());
+        }
+        let cols: Vec<Col> = self.shape.basis.iter().map(|var| all.col(*var).clone()).collect();
+        if self.shape.aggregates {
+            self.refuse_marked(&all.marks)?;
+            self.state = self.aggregate(cols, all.rows)?;
+            return Ok(());
+        }
+        let order = order::sorted(&cols, all.rows, &self.shape.keys, false);
+        let mut kept: Vec<u32> = Vec::with_capacity(order.len());
+        let mut marks = all.marks;
+        for row in order {
+            match kept.last() {
+                Some(last) if !self.shape.distinct && order::same_row(&cols, *last as usize, row as usize) => {
+                    if !marks.is_empty() {
+                        marks[*last as usize] = marks[*last as usize].min(marks[row as usize]);
+                    }
+                }
+                _ => kept.push(row),
+            }
+        }
+        if !marks.is_empty() {
+            let given = kept.iter().skip(self.skip as usize).take(usize::try_from(self.left).unwrap_or(usize::MAX));
+            let marks: Vec<u32> = given.map(|row| marks[*row as usize]).collect();
+            self.refuse_marked(&marks)?;
+        }
+        let columns = cols.iter().map(|col| frame::spread(col, all.rows)).collect();
+        self.state = State::Sorted(columns, kept, 0);
+        Ok(())
+    }
+
+    fn aggregate(&self, cols: Vec<Col>, rows: usize) -> Result<State, Error> {
+        let groups = group::Grouping {
+            elements: &self.shape.elements,
+            find: &self.shape.find,
+            keys: &self.shape.keys,
+            distinct: self.shape.distinct,
+            seed: self.shape.seed,
+        };
+        let (columns, rows) = groups.apply(cols, rows)?;
+        let cols: Vec<Col> = columns.iter().cloned().map(Col::Data).collect();
+        let mut keys: Vec<SortKey> = self
+            .shape
+            .order_by
+            .iter()
+            .map(|key| SortKey { column: key.column, descending: key.descending, compared: true })
+            .collect();
+        // Groups are sorted by the find columns that are not aggregated, entities first.
+        for column in &self.shape.canonical {
+            let at = (0..self.shape.find.len()).filter(|i| {
+                self.shape.find[*i] == *column && !matches!(self.shape.elements[*i], FindElem::Aggregate { .. })
+            });
+            keys.extend(at.map(SortKey::index));
+        }
+        let order = order::sorted(&cols, rows, &keys, false);
+        Ok(State::Sorted(columns, order, 0))
+    }
+
+    fn refuse_marked(&self, marks: &[u32]) -> Result<(), Error> {
+        let Some(mark) = marks.iter().copied().min().filter(|mark| *mark != SOUND) else { return Ok(()) };
+        let error = self.env.errors.borrow().get(&mark).cloned();
+        Err(error.unwrap_or_else(|| Error::new(Code::FunctionFailed, "a function failed on a row")))
+    }
+
+    /// Passes over what is skipped, cuts off what is too much, and notes the position.
+    fn cut(&mut self, cols: Vec<DatumColumn>, rows: usize) -> Option<RowBatch> {
+        let lead = match self.shape.mode {
+            Mode::Whole => None,
+            Mode::Pass(lead) | Mode::ByLead(lead) => Some(lead),
+        };
+        let begin = match (lead, &self.start) {
+            (Some(lead), Some(start)) => first_not_before(&cols[lead], rows, start),
+            _ => 0,
+        };
+        let passed = usize::try_from(self.skip).unwrap_or(usize::MAX).min(rows - begin);
+        let from = begin + passed;
+        self.skip -= passed as u64;
+        let to = rows.min(from.saturating_add(usize::try_from(self.left).unwrap_or(usize::MAX)));
+        if let Some(lead) = lead.filter(|_| begin < to) {
+            self.note_lead(&cols[lead], begin, to);
+        }
+        if from >= to {
+            return None;
+        }
+        self.left -= (to - from) as u64;
+        self.position.rows += (to - from) as u64;
+        let basis = |i: usize| if self.shape.aggregates { i } else { self.shape.find[i] };
+        let whole = from == 0 && to == rows;
+        let picked: Vec<u32> = if whole { Vec::new() } else { (from as u32..to as u32).collect() };
+        let column = |i: usize| match whole {
+            true => cols[basis(i)].clone(),
+            false => cols[basis(i)].gather(&picked),
+        };
+        let columns = (0..self.shape.find.len()).map(column).collect();
+        Some(RowBatch { rows: to - from, columns })
+    }
+
+    /// Notes the last lead value of rows `from..to`, and how many rows up to it have that value.
+    fn note_lead(&mut self, col: &DatumColumn, from: usize, to: usize) {
+        let last = col.get(to - 1);
+        let same = (from..to).rev().take_while(|&i| col.get(i) == last).count();
+        let goes_on = same == to - from && self.position.lead.as_ref() == Some(&last);
+        self.position.with_lead = same as u64 + if goes_on { self.position.with_lead } else { 0 };
+        self.position.lead = Some(last);
+    }
+}
+
+impl ResultShape {
+    fn new(checked: &CheckedQuery, plan: &Plan, bound: &Bound<'_>, args: &[Argument]) -> ResultShape {
+        let query = &checked.query;
+        let basis = query.basis();
+        let at = |var: VarId| basis.iter().position(|known| *known == var).unwrap_or(0);
+        let find: Vec<usize> = query.find.elements.iter().map(|elem| at(elem.var())).collect();
+        let aggregates = query.aggregates();
+        let mut keys = Vec::new();
+        if !aggregates {
+            for key in &query.order_by {
+                let var = match query.find.elements.get(key.column) {
+                    Some(elem) => elem.var(),
+                    None => query.with[key.column - query.find.elements.len()],
+                };
+                keys.push(SortKey { column: at(var), descending: key.descending, compared: true });
+            }
+        }
+        let canonical: Vec<usize> = checked.canonical.iter().map(|key| key.column).collect();
+        keys.extend(canonical.iter().map(|column| SortKey::index(*column)));
+        let lead = canonical.iter().copied().find(|column| !bound.fixed.contains_key(&basis[*column]));
+        let streams = query.order_by.is_empty() && !aggregates;
+        let mode = match (lead, plan.lead) {
+            (Some(column), Some(lead)) if streams && basis[column] == lead => {
+                if plan.single { Mode::Pass(column) } else { Mode::ByLead(column) }
+            }
+            _ => Mode::Whole,
+        };
+        let elements = query.find.elements.clone();
+        let random = elements.iter().any(group::is_random);
+        let seed = if random { group::seed(checked, args) } else { 0 };
+        let (order_by, distinct) = (query.order_by.clone(), plan.distinct);
+        ResultShape { basis, keys, find, elements, order_by, canonical, aggregates, distinct, seed, mode }
+    }
+}
+
+fn pick(col: &Col, rows: &[u32]) -> DatumColumn {
+    match col {
+        Col::Data(data) => data.gather(rows),
+        other => frame::spread(other, rows.len()),
+    }
+}
+
+/// Where the last run of identical values begins.
+fn last_change(col: &Col, rows: usize) -> usize {
+    (1..rows).rev().find(|&i| !keys::identical(col, i, col, i - 1)).unwrap_or(0)
+}
+
+/// The first row whose value is not before `start` in index order.
+fn first_not_before(col: &DatumColumn, rows: usize, start: &Datum) -> usize {
+    (0..rows).find(|&i| !col.get(i).cmp_index(start).is_lt()).unwrap_or(rows)
+}

@@ -1,0 +1,77 @@
+//! Nested queries: `[(q '[:find …] $ ?x) ?result]`.
+
+use annals_edn::{Code, Edn, Error};
+
+use crate::ast::FindShape;
+use crate::bind::Argument;
+use crate::datum::Datum;
+use crate::functions::{Nested, Operand};
+use crate::prepare::Prepared;
+use crate::run::context::QueryCtx;
+
+/// The most queries inside one another.
+const MAX_DEPTH: usize = 16;
+
+/// Runs nested queries under the flag and the budgets of the outer one.
+pub(crate) struct Subqueries<'a> {
+    ctx: QueryCtx<'a>,
+}
+
+thread_local! {
+    static DEPTH: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+/// One level deeper for as long as it lives.
+struct Level;
+
+impl Level {
+    fn enter() -> Result<Level, Error> {
+        let depth = DEPTH.get() + 1;
+        if depth > MAX_DEPTH {
+            let message = format!("queries are nested more than {MAX_DEPTH} deep");
+            return Err(Error::new(Code::QueryTooComplex, message).with("limit", MAX_DEPTH));
+        }
+        DEPTH.set(depth);
+        Ok(Level)
+    }
+}
+
+impl Drop for Level {
+    fn drop(&mut self) {
+        DEPTH.set(DEPTH.get() - 1);
+    }
+}
+
+impl<'a> Subqueries<'a> {
+    /// Under this context.
+    pub(crate) fn new(ctx: QueryCtx<'a>) -> Subqueries<'a> {
+        Subqueries { ctx }
+    }
+}
+
+impl Nested for Subqueries<'_> {
+    fn run(&self, query: &Edn, args: &[Operand<'_>]) -> Result<Datum, Error> {
+        let _level = Level::enter()?;
+        let argument = |operand: &Operand<'_>| match operand {
+            Operand::Db(db) => Ok(Argument::Db((*db).clone())),
+            Operand::Const(datum) | Operand::Relation(datum) => Ok(Argument::Data((*datum).clone())),
+            Operand::Form(form) => Ok(Argument::Form((*form).clone())),
+            Operand::Column(_) => Err(Error::new(Code::Internal, "a nested query is given a column")),
+        };
+        let args: Result<Vec<Argument>, Error> = args.iter().map(argument).collect();
+        let args = args?;
+        let prepared = Prepared::new(query, &args)?;
+        let mut rows = prepared.run(&args, self.ctx)?;
+        let mut all: Vec<Vec<Datum>> = Vec::new();
+        while let Some(batch) = rows.next()? {
+            all.extend((0..batch.rows).map(|i| batch.columns.iter().map(|col| col.get(i)).collect()));
+        }
+        let first = |mut all: Vec<Vec<Datum>>| if all.is_empty() { None } else { Some(all.swap_remove(0)) };
+        Ok(match prepared.checked().query.find.shape {
+            FindShape::Relation => Datum::set(all.into_iter().map(Datum::vector).collect()),
+            FindShape::Collection => Datum::vector(all.into_iter().flatten().collect()),
+            FindShape::Tuple => first(all).map_or(Datum::Nil, Datum::vector),
+            FindShape::Scalar => first(all).and_then(|row| row.into_iter().next()).unwrap_or(Datum::Nil),
+        })
+    }
+}
