@@ -382,8 +382,8 @@ pub struct Not {
 pub struct Or {
     /// variables shared with the outside, the required ones first
     pub join: Vec<VarId>,
-    /// how many of `join`, from the first, were written as required; what else must be bound, [`crate::check::Safety`]
-    /// knows
+    /// how many of `join`, from the first, were written as required; what else must be bound depends
+    /// on the clauses
     pub required: usize,
     /// conjunctions
     pub branches: Vec<Vec<Clause>>,
@@ -413,7 +413,7 @@ pub struct Rule {
     pub name: Symbol,
     /// how many arguments it takes
     pub arity: usize,
-    /// those that were written as required: `(rule [?a] ?b)`; what else must be bound, [`crate::check::Safety`] knows
+    /// those that were written as required: `(rule [?a] ?b)`; what else must be bound depends on the clauses
     pub required: Vec<bool>,
     /// one a rule of that name
     pub branches: Vec<Branch>,

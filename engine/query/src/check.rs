@@ -1,4 +1,17 @@
 //! Everything that can be wrong with a query before it runs: binding, arity, safety, rules, inputs.
+//!
+//! Reading order: [`arguments`] inputs against what is given for them, [`calls`] rules and calls of them,
+//! [`components`] recursion and strata, [`safety`] what must be bound before a clause can run, [`canonical`] the order of
+//! the result, [`given`] inputs that identify entities.
+
+mod arguments;
+mod calls;
+mod canonical;
+mod components;
+mod given;
+mod safety;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -62,6 +75,14 @@ pub enum Role {
 /// `UNBOUND_QUERY_VARIABLES`, `INSUFFICIENT_BINDING`, `UNKNOWN_RULE`, `INVALID_RULE`, `UNSTRATIFIABLE`,
 /// `TOO_FEW_INPUTS`, `ARGS_MISMATCH` and their kin, with span and hint.
 pub fn check(query: &Query, rules: Option<&Edn>, inputs: &[InputShape]) -> Result<CheckedQuery, Error> {
-    let _ = (query, rules, inputs);
-    unimplemented!()
+    let mut query = query.clone();
+    let databases = arguments::check(&query, inputs)?;
+    calls::add_rules(&mut query, rules)?;
+    calls::resolve(&mut query)?;
+    components::find(&mut query)?;
+    arguments::check_sources(&query, &databases)?;
+    safety::check(&query, &databases)?;
+    let canonical = canonical::order(&query, &databases);
+    let given = given::split(&mut query, &databases, inputs);
+    Ok(CheckedQuery { query, given, canonical, databases })
 }

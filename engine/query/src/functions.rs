@@ -161,4 +161,3 @@ pub trait Nested {
     /// Whatever the nested query is refused with.
     fn run(&self, query: &Edn, args: &[Operand<'_>]) -> Result<Datum, Error>;
 }
-

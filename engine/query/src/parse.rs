@@ -101,4 +101,3 @@ pub(crate) fn elements(form: &Edn) -> Option<&[Edn]> {
         _ => None,
     }
 }
-

@@ -93,7 +93,8 @@ pub fn value_to_edn(value: &ValueRef<'_>) -> Edn {
         ValueRef::Uri(x) => return Edn::tagged("uri", Edn::string(x)),
         ValueRef::Bytes(x) => return Edn::tagged("bytes", Edn::string(STANDARD.encode(x))),
         ValueRef::Tuple(slots) => {
-            let slot = |slot: &Option<Value>| slot.as_ref().map_or_else(Edn::nil, |v| value_to_edn(&v.as_ref()));
+            let slot =
+                |slot: &Option<Value>| slot.as_ref().map_or_else(Edn::nil, |v| value_to_edn(&v.as_ref()));
             Node::Vector(slots.iter().map(slot).collect())
         }
     })

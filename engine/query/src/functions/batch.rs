@@ -213,7 +213,12 @@ fn select(rows: usize, holds: impl Fn(usize) -> bool) -> Vec<u32> {
     selected
 }
 
-fn filter_comparison(comparison: Comparison, x: &Operand<'_>, y: &Operand<'_>, rows: usize) -> Option<Vec<u32>> {
+fn filter_comparison(
+    comparison: Comparison,
+    x: &Operand<'_>,
+    y: &Operand<'_>,
+    rows: usize,
+) -> Option<Vec<u32>> {
     if let Some((x, y)) = integer_sides(x, y) {
         return Some(match comparison {
             Comparison::Less => select(rows, |row| x.at(row) < y.at(row)),
@@ -260,7 +265,12 @@ fn stored<'a>(operand: &Operand<'a>) -> Option<Stored<'a>> {
     }
 }
 
-fn calculate_lanes(operation: Arithmetic, x: &Operand<'_>, y: &Operand<'_>, rows: usize) -> Option<Evaluated> {
+fn calculate_lanes(
+    operation: Arithmetic,
+    x: &Operand<'_>,
+    y: &Operand<'_>,
+    rows: usize,
+) -> Option<Evaluated> {
     let mut errors = Errors::new();
     if let (Some(x), Some(y)) = (longs(x), longs(y)) {
         let results = (0..rows).map(|row| {

@@ -189,7 +189,8 @@ pub(super) fn range(args: &[Datum]) -> Answer {
         [start, end, step] if step != 0 => (start, end, step),
         _ => return Err(wrong("range", "a step other than 0", &args[2])),
     };
-    let count = (i128::from(end) - i128::from(start) + i128::from(step) - i128::from(step.signum())) / i128::from(step);
+    let count = (i128::from(end) - i128::from(start) + i128::from(step) - i128::from(step.signum()))
+        / i128::from(step);
     if count > i128::from(MAX_RANGE) {
         return Err(Error::new(Code::FunctionFailed, format!("a range has at most {MAX_RANGE} elements")));
     }

@@ -91,7 +91,8 @@ fn one_valued(db: &Db, attribute: &Datum) -> Result<std::sync::Arc<Attribute>, E
         Cardinality::One => Ok(attribute),
         Cardinality::Many => {
             let message = format!("{} has many values", attribute.ident);
-            Err(Error::new(Code::FunctionFailed, message).hint("get-else and get-some take attributes of one value"))
+            Err(Error::new(Code::FunctionFailed, message)
+                .hint("get-else and get-some take attributes of one value"))
         }
     }
 }
@@ -111,7 +112,8 @@ fn nil_default() -> Error {
 
 /// `get-else` of one attribute over a column of ids, in one pass over the index.
 fn get_else_column(args: &[Operand<'_>]) -> Option<Evaluated> {
-    let [Operand::Db(db), Operand::Column(entities), Operand::Const(attribute), Operand::Const(default)] = args
+    let [Operand::Db(db), Operand::Column(entities), Operand::Const(attribute), Operand::Const(default)] =
+        args
     else {
         return None;
     };
@@ -128,7 +130,8 @@ fn get_else_column(args: &[Operand<'_>]) -> Option<Evaluated> {
         let key = keys.binary_search(e).expect("every entity is a key") as u32;
         probe.input.binary_search(&key).ok()
     };
-    let value = |e: &u64| row_of(e).map_or_else(|| (*default).clone(), |at| probe.v.get(at).to_value().into());
+    let value =
+        |e: &u64| row_of(e).map_or_else(|| (*default).clone(), |at| probe.v.get(at).to_value().into());
     let column = DatumColumn::from_data(entities.iter().map(value).collect());
     Some(Evaluated { column, errors: Vec::new() })
 }
@@ -157,7 +160,9 @@ fn missing(db: &Db, e: &Datum, attribute: &Datum) -> Result<Datum, Error> {
 
 fn query(operands: &[Operand<'_>], row: usize, args: &[Datum], nested: &dyn Nested) -> Result<Datum, Error> {
     let Some(Operand::Form(form)) = operands.first() else {
-        return Err(Error::new(Code::InvalidQuery, "the query of q is written out").hint("write (q [:find …] $)"));
+        return Err(
+            Error::new(Code::InvalidQuery, "the query of q is written out").hint("write (q [:find …] $)")
+        );
     };
     let inputs: Vec<Operand<'_>> = operands
         .iter()

@@ -36,7 +36,17 @@ const SPECIAL: [(&str, Function, Arity); 21] = [
 ];
 
 const AGGREGATES: [&str; 11] = [
-    "min", "max", "count", "count-distinct", "sum", "avg", "median", "variance", "stddev", "distinct", "rand",
+    "min",
+    "max",
+    "count",
+    "count-distinct",
+    "sum",
+    "avg",
+    "median",
+    "variance",
+    "stddev",
+    "distinct",
+    "rand",
 ];
 
 impl Function {
@@ -102,7 +112,8 @@ fn special(name: &str) -> Option<(Function, Arity)> {
 
 /// The name without the namespaces that need not be written.
 fn plain(name: &str) -> &str {
-    let stripped = ["clojure.core/", "datomic.api/", "annals/"].iter().find_map(|prefix| name.strip_prefix(prefix));
+    let stripped =
+        ["clojure.core/", "datomic.api/", "annals/"].iter().find_map(|prefix| name.strip_prefix(prefix));
     match stripped {
         Some(rest) if !rest.is_empty() => rest,
         _ => name,
@@ -110,7 +121,8 @@ fn plain(name: &str) -> &str {
 }
 
 fn unknown(name: &Symbol, plain: &str) -> Error {
-    let error = Error::new(Code::UnknownFunction, format!("no function is named {name}")).with("function", name);
+    let error =
+        Error::new(Code::UnknownFunction, format!("no function is named {name}")).with("function", name);
     let known = SPECIAL.iter().map(|(name, _, _)| *name).chain(TABLE.iter().map(|entry| entry.name));
     match nearest(plain, known) {
         Some(near) => error.hint(format!("did you mean {near}?")),

@@ -40,7 +40,9 @@ fn compiled<T>(pattern: &str, run: impl FnOnce(&Regex) -> T) -> Result<T, Error>
 fn invalid(pattern: &str, error: &regex::Error) -> Error {
     let reason = match error {
         regex::Error::CompiledTooBig(_) => "it is too large".to_owned(),
-        other => other.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned(),
+        other => {
+            other.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
+        }
     };
     Error::new(Code::FunctionFailed, format!("invalid regular expression: {reason}"))
         .with("pattern", pattern)

@@ -89,13 +89,7 @@ fn term(form: &Edn, structural: bool, names: &mut Names) -> Result<Term, Error> 
     }
 }
 
-fn expression(
-    form: &Edn,
-    items: &[Edn],
-    at: Span,
-    rest: &[Edn],
-    names: &mut Names,
-) -> Result<Clause, Error> {
+fn expression(form: &Edn, items: &[Edn], at: Span, rest: &[Edn], names: &mut Names) -> Result<Clause, Error> {
     let number = names.call();
     let [head, args @ ..] = items else { return Err(invalid(form, "a call names a function")) };
     let Some(name) = symbol(head).filter(|_| variable(head).is_none()) else {
@@ -249,10 +243,12 @@ fn inside<T>(
 /// The variables that clauses share with what stands around them, in order of appearance.
 pub(crate) fn free(clauses: &[Clause]) -> Vec<VarId> {
     let mut vars = Vec::new();
-    clauses.iter().for_each(|clause| crate::ast::visit_vars(clause, &mut |var| {
-        if !vars.contains(&var) {
-            vars.push(var);
-        }
-    }));
+    clauses.iter().for_each(|clause| {
+        crate::ast::visit_vars(clause, &mut |var| {
+            if !vars.contains(&var) {
+                vars.push(var);
+            }
+        })
+    });
     vars
 }

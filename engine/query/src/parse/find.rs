@@ -54,7 +54,9 @@ fn column_var(form: &Edn, names: &mut Names) -> Result<VarId, Error> {
 
 /// A column that no clause or input mentions.
 fn unbound(name: &Symbol, form: &Edn) -> Error {
-    Error::new(Code::UnboundQueryVariables, format!("nothing binds {name}")).at(form.span).with("variable", name)
+    Error::new(Code::UnboundQueryVariables, format!("nothing binds {name}"))
+        .at(form.span)
+        .with("variable", name)
 }
 
 fn not_a_variable(form: &Edn) -> Error {
@@ -98,7 +100,9 @@ fn aggregate(form: &Edn, name: &Symbol, args: &[Edn], names: &mut Names) -> Resu
             Node::Long(n) if n >= 0 => (Some(n as u64), var),
             _ => return Err(invalid(number.span, format!("the n of {name} is a whole number written out"))),
         },
-        _ => return Err(invalid(form.span, format!("{name} takes one variable, or a number and a variable"))),
+        _ => {
+            return Err(invalid(form.span, format!("{name} takes one variable, or a number and a variable")));
+        }
     };
     let aggregate = Aggregate::resolve(name, number).map_err(|error| error.at(form.span))?;
     Ok(FindElem::Aggregate { aggregate, var: column_var(var, names)?, at: At(form.span) })
@@ -120,7 +124,8 @@ pub(super) fn with(sections: &Sections<'_>, names: &mut Names) -> Result<Vec<Var
 
 /// `:keys`, `:syms` or `:strs`
 pub(super) fn return_map(sections: &Sections<'_>, find: &Find) -> Result<Option<ReturnMap>, Error> {
-    let all = [(KeyKind::Keys, sections.keys), (KeyKind::Syms, sections.syms), (KeyKind::Strs, sections.strs)];
+    let all =
+        [(KeyKind::Keys, sections.keys), (KeyKind::Syms, sections.syms), (KeyKind::Strs, sections.strs)];
     let mut given = all.into_iter().filter_map(|(kind, part)| part.map(|part| (kind, part)));
     let Some((kind, part)) = given.next() else { return Ok(None) };
     if let Some((_, second)) = given.next() {

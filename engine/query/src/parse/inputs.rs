@@ -29,10 +29,12 @@ fn input(number: usize, form: &Edn, before: &[Input], names: &mut Names) -> Resu
         return Ok(Input::Source(names.add_source(name, number), at));
     }
     match symbol(form) {
-        Some(name) if name.as_str() == "%" => match before.iter().any(|input| matches!(input, Input::Rules(_))) {
-            true => Err(super::invalid(form.span, ":in names % twice")),
-            false => Ok(Input::Rules(at)),
-        },
+        Some(name) if name.as_str() == "%" => {
+            match before.iter().any(|input| matches!(input, Input::Rules(_))) {
+                true => Err(super::invalid(form.span, ":in names % twice")),
+                false => Ok(Input::Rules(at)),
+            }
+        }
         Some(name) if variable(form).is_none() && !is_blank(form) => Ok(Input::Pull(name.clone(), at)),
         _ => Ok(Input::Binding(binding(form, names)?, at)),
     }

@@ -103,7 +103,9 @@ impl Names {
     /// The source of clauses that name none.
     pub(crate) fn default_source(&self, span: Span) -> Result<SourceId, Error> {
         self.default.ok_or_else(|| {
-            Error::new(Code::InvalidDataSource, "the query has no default source").at(span).hint("add $ to :in")
+            Error::new(Code::InvalidDataSource, "the query has no default source")
+                .at(span)
+                .hint("add $ to :in")
         })
     }
 

@@ -39,7 +39,8 @@ fn add(form: &Edn, names: &mut Names, rules: &mut Vec<Rule>) -> Result<(), Error
     let Node::List(head_items) = &head_form.node else {
         return Err(invalid(head_form, "the head of a rule is a list: (name ?a ?b)"));
     };
-    let Some(name) = head_items.first().and_then(symbol).filter(|_| variable(&head_items[0]).is_none()) else {
+    let Some(name) = head_items.first().and_then(symbol).filter(|_| variable(&head_items[0]).is_none())
+    else {
         return Err(invalid(head_form, "the head of a rule begins with its name"));
     };
     if matches!(name.as_str(), "not" | "not-join" | "or" | "or-join" | "and") {

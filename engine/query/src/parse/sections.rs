@@ -118,6 +118,8 @@ fn unknown(name: &str, span: Span) -> Error {
     let error = Error::new(Code::InvalidQuery, format!("a query has no section :{name}")).at(span);
     match nearest(name, NAMES.iter().copied()) {
         Some(near) => error.hint(format!("did you mean :{near}?")),
-        None => error.hint("the sections are :find :keys :syms :strs :with :in :where :order-by :limit :offset"),
+        None => {
+            error.hint("the sections are :find :keys :syms :strs :with :in :where :order-by :limit :offset")
+        }
     }
 }
