@@ -7,23 +7,28 @@
 mod count;
 mod known;
 mod line;
+mod open;
 mod point;
 mod probe;
 #[cfg(test)]
 mod tests;
+pub(crate) mod trees;
 
 use std::sync::{Arc, LazyLock};
 
 use smallvec::SmallVec;
 
 use crate::bootstrap;
+use crate::datom::Datom;
 use crate::id::T;
 use crate::novelty::{Layer, Marks, Tuning};
 use crate::range::{Columns, Range};
 pub use crate::scan::Scan;
 use crate::scan::window::Window;
 use crate::schema::Schema;
+use crate::segment::Base;
 use known::Known;
+pub use line::Transaction;
 
 /// 128 random bits that name a database inside the system; its name is only for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -77,10 +82,22 @@ pub struct Db {
     last_instant: i64,
 }
 
-/// What never changes in the life of a database.
+/// What changes only with the index root.
 struct Origin {
     incarnation: Incarnation,
     options: Options,
+    base: Option<Base>,
+}
+
+impl Origin {
+    /// What the writer of a datom knows about it, given what is known at its transaction.
+    fn marks(&self, known: &Known, datom: &Datom) -> Marks {
+        let no_history = || known.schema.attribute(datom.a).is_some_and(|attribute| attribute.no_history);
+        Marks {
+            in_avet: known.avet.contains(&datom.a),
+            unkept: !datom.added && (!self.options.keep_history || no_history()),
+        }
+    }
 }
 
 /// A layer as one value sees it.
@@ -101,13 +118,10 @@ impl Db {
     }
 
     pub(crate) fn empty_tuned(incarnation: Incarnation, options: Options, tuning: Tuning) -> Db {
-        let bootstrap =
-            Held { layer: bootstrap_layer().clone(), end: bootstrap::datoms().len() as u32, upto: 0 };
-        let line = Held { layer: Arc::new(Layer::new(0, tuning)), end: 0, upto: 0 };
         Db {
-            origin: Arc::new(Origin { incarnation, options }),
+            origin: Arc::new(Origin { incarnation, options, base: None }),
             known: Arc::new(Known::bootstrap()),
-            layers: SmallVec::from_buf([bootstrap, line]),
+            layers: fresh_layers(T(0), tuning),
             view: View::default(),
             basis: T(0),
             next_counter: bootstrap::FIRST_COUNTER,
@@ -199,6 +213,14 @@ impl Db {
         let careful = (history || hi < basis) && self.layers.iter().any(|held| held.layer.hides_history());
         Window { lo, hi, history, read: if careful { basis } else { hi }, careful }
     }
+}
+
+/// The bootstrap, and a new generation of the line from `base` on.
+fn fresh_layers(base: T, tuning: Tuning) -> SmallVec<[Held; 2]> {
+    let end = bootstrap::datoms().len() as u32;
+    let bootstrap = Held { layer: bootstrap_layer().clone(), end, upto: 0 };
+    let line = Held { layer: Arc::new(Layer::new(base.0, tuning)), end: 0, upto: base.0 };
+    SmallVec::from_buf([bootstrap, line])
 }
 
 /// The datoms of t 0, which all databases share.

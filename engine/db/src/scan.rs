@@ -8,6 +8,8 @@ pub(crate) mod by_value;
 pub(crate) mod cursor;
 pub(crate) mod emit;
 pub(crate) mod merge;
+pub(crate) mod table;
+pub(crate) mod tree;
 pub(crate) mod window;
 
 use std::ops::Bound;
@@ -18,8 +20,10 @@ use crate::id::AttrId;
 use crate::order::Index;
 use crate::range::{Batch, Columns, Key, Range};
 use by_value::ByValue;
-use cursor::{Cursor, RunCursor, Span, TableColumn, TableCursor};
+use cursor::{Cursor, RunCursor, Span};
 use merge::Merge;
+use table::{TableColumn, TableCursor};
+use tree::TreeCursor;
 
 /// Rows of a range, a batch at a time.
 pub struct Scan<'a> {
@@ -61,7 +65,7 @@ impl<'a> Scan<'a> {
         loop {
             match &mut self.open {
                 Open::Nothing => {}
-                Open::Merge(merge) => merge.fill(batch),
+                Open::Merge(merge) => merge.fill(batch)?,
                 Open::ByValue(rows) => rows.fill(self.columns, batch),
             }
             if emit::is_full(batch) {
@@ -69,7 +73,7 @@ impl<'a> Scan<'a> {
             }
             let Some(part) = self.parts.pop() else { return Ok(batch.rows > 0) };
             self.open = match part {
-                Part::Merge(range) => Open::Merge(open(self.db, &range, self.columns)),
+                Part::Merge(range) => Open::Merge(open(self.db, &range, self.columns)?),
                 Part::ByValue(a, range) => Open::ByValue(by_value(self.db, a, &range)?),
             };
         }
@@ -77,7 +81,7 @@ impl<'a> Scan<'a> {
 }
 
 /// Every source that has rows in `range`.
-fn open(db: &Db, range: &Range, columns: Columns) -> Merge {
+fn open(db: &Db, range: &Range, columns: Columns) -> Result<Merge> {
     let window = db.window();
     let mut merge = Merge { index: range.index, window, columns, cursors: smallvec::SmallVec::new() };
     for held in db.layers() {
@@ -89,10 +93,13 @@ fn open(db: &Db, range: &Range, columns: Columns) -> Merge {
             .map(Cursor::Run);
         merge.cursors.extend(cursors);
     }
-    for column in [TableColumn::Instant, TableColumn::ClientId] {
-        merge.cursors.extend(TableCursor::open(db.layers(), column, &window, range).map(Cursor::Table));
+    for (tree, role) in db.trees(range.index, &window) {
+        merge.cursors.extend(TreeCursor::open(tree, role, &window, range).map(Cursor::Tree));
     }
-    merge
+    for column in TableColumn::ALL {
+        merge.cursors.extend(TableCursor::open(db, column, &window, range)?.map(Cursor::Table));
+    }
+    Ok(merge)
 }
 
 fn by_value(db: &Db, a: AttrId, range: &Range) -> Result<ByValue> {

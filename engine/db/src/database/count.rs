@@ -7,7 +7,9 @@ use crate::Result;
 use crate::novelty::Run;
 use crate::order::Index;
 use crate::range::{Key, Range};
-use crate::scan::cursor::{RunCursor, Span, TableColumn, TableCursor};
+use crate::scan::cursor::{RunCursor, Span};
+use crate::scan::table::{TableColumn, TableCursor};
+use crate::scan::tree::Role;
 use crate::scan::window::Window;
 
 /// A run of which only a part is shown is counted row by row up to this many rows, then by its share of t.
@@ -32,9 +34,13 @@ impl Db {
                     RunCursor::open(&held.layer, run, span, &range, false).map_or(0, |part| count_run(&part));
             }
         }
-        for column in [TableColumn::Instant, TableColumn::ClientId] {
-            net += TableCursor::open(self.layers(), column, &window, &range)
-                .map_or(0, |table| table.len() as i64);
+        let present = Window { hi: self.basis.0, read: self.basis.0, ..window };
+        for (tree, role) in self.trees(range.index, &present) {
+            let rows = tree.count(&range) as i64;
+            net += if role == Role::Current { rows } else { -rows };
+        }
+        for column in TableColumn::ALL {
+            net += TableCursor::open(self, column, &window, &range)?.map_or(0, |table| table.len() as i64);
         }
         Ok(net.max(0) as u64)
     }

@@ -7,6 +7,7 @@ use rustc_hash::FxHashSet;
 use crate::bootstrap;
 use crate::id::{AttrId, T};
 use crate::schema::Schema;
+use crate::segment::Base;
 
 /// Schema at the basis, and its history. Shared by all values between two changes of the schema.
 #[derive(Clone, Debug)]
@@ -50,6 +51,37 @@ impl Known {
         let mut versions = self.versions.clone();
         versions.push(Version { since: t, schema: schema.clone(), avet: avet.clone() });
         Known { schema, avet, versions }
+    }
+
+    /// What a root says, at its t.
+    pub(crate) fn of_base(base: &Base) -> Known {
+        Known::default_at(base.t(), base.schema.clone(), base.avet.clone())
+    }
+
+    /// The same line on another root: up to its t AVET is what the root lists, and later what entered it since, as long
+    /// as it never left.
+    pub(crate) fn rebased(&self, base: &Base) -> Known {
+        let mut versions: Vec<Version> = Vec::with_capacity(self.versions.len() + 1);
+        let (old, new) = self.versions.split_at(self.versions.partition_point(|v| v.since <= base.t()));
+        versions.extend(old.iter().map(|version| Version { avet: base.avet.clone(), ..version.clone() }));
+        if versions.is_empty() {
+            versions.push(Version { since: base.t(), schema: base.schema.clone(), avet: base.avet.clone() });
+        }
+        for version in new {
+            let last = versions.last().expect("a version was pushed");
+            let was_kept = |a| last.schema.attribute(a).is_some_and(|attribute| attribute.kept_in_avet());
+            let whole = |a: &AttrId| last.avet.contains(a) || (version.avet.contains(a) && !was_kept(*a));
+            let kept = version.schema.attributes().filter(|attribute| attribute.kept_in_avet());
+            let avet = kept.map(|attribute| attribute.id).filter(whole).collect();
+            versions.push(Version { avet: Arc::new(avet), ..version.clone() });
+        }
+        let last = versions.last().expect("a version was pushed").clone();
+        Known { schema: last.schema, avet: last.avet, versions }
+    }
+
+    /// A schema that was put together anew for one old t.
+    pub(crate) fn rebuilt(t: T, schema: Arc<Schema>, avet: Arc<FxHashSet<AttrId>>) -> Known {
+        Known::default_at(t, schema, avet)
     }
 
     /// As it stood at `t`; `None` before the oldest version kept.

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use annals_edn::{Code, Error};
 
+use smallvec::SmallVec;
+
 use super::{Db, Held, Point};
 use crate::Result;
 use crate::datom::Datom;
 use crate::id::{AttrId, T};
 use crate::log::TxBody;
-use crate::novelty::{Layer, Marks};
+use crate::novelty::Layer;
 use crate::range::{Batch, Columns, Range};
 
 impl Db {
@@ -27,12 +29,7 @@ impl Db {
             None => self.known.clone(),
             Some(schema) => Arc::new(self.known.changed(body.t, schema, |a| self.is_virgin(a))),
         };
-        let keep_history = self.origin.options.keep_history;
-        let marks = |datom: &Datom| Marks {
-            in_avet: known.avet.contains(&datom.a),
-            unkept: !datom.added
-                && (!keep_history || known.schema.attribute(datom.a).is_some_and(|a| a.no_history)),
-        };
+        let marks = |datom: &Datom| self.origin.marks(&known, datom);
         let mut layers = self.layers.clone();
         let top = layers.last_mut().expect("a value has the line's layer");
         match top.layer.append(self.basis, body, marks) {
@@ -91,10 +88,11 @@ impl Db {
         matches!(first, Ok(false))
     }
 
-    /// This database as it stood at `t`, schema included. Clears no view.
+    /// This database as it stood at `t`, schema included. Clears no view. Exact for every t since the newest root, and
+    /// for older ones as long as no index job dropped a row they need.
     ///
     /// # Errors
-    /// `BASIS_NOT_REACHED` in the future, `BASIS_COLLECTED` when the rows for it are gone.
+    /// `BASIS_NOT_REACHED` in the future, `BASIS_COLLECTED` when the rows for it are gone; those of the store.
     pub fn at(&self, t: T) -> Result<Db> {
         if t > self.basis {
             let message = format!("t {} lies beyond basis {}", t.0, self.basis.0);
@@ -105,27 +103,37 @@ impl Db {
         if t == self.basis {
             return Ok(self.clone());
         }
-        let known = self.known.at(t).ok_or_else(|| collected(t))?;
+        if t < self.base_t() && self.base().is_some_and(|base| t < base.root.exact_from) {
+            return Err(Error::new(Code::BasisCollected, format!("the rows that t {} needs are gone", t.0))
+                .with("t", t.0));
+        }
+        let row = self.transaction(t)?;
+        let mut at = Db {
+            origin: self.origin.clone(),
+            known: self.known.clone(),
+            layers: self.layers_at(t),
+            view: self.view,
+            basis: t,
+            next_counter: row.map_or(crate::bootstrap::FIRST_COUNTER, |row| row.next_counter),
+            last_instant: row.map_or(i64::MIN, |row| row.instant),
+        };
+        at.known = match self.known.at(t) {
+            Some(known) => Arc::new(known),
+            None => Arc::new(at.rebuilt_known()?),
+        };
+        Ok(at)
+    }
+
+    fn layers_at(&self, t: T) -> SmallVec<[Held; 2]> {
         let mut layers = self.layers.clone();
         // The bootstrap and the line's layer stay even when nothing of them is seen.
         while layers.len() > 2 && layers[layers.len() - 1].layer.base >= t.0 {
             layers.pop();
         }
         let top = layers.last_mut().expect("a value has the line's layer");
-        if t.0 < top.layer.base {
-            return Err(collected(t));
-        }
-        (top.end, top.upto) = (top.layer.end_at(t.0), t.0);
-        let row = self.row(t);
-        Ok(Db {
-            origin: self.origin.clone(),
-            known: Arc::new(known),
-            layers,
-            view: self.view,
-            basis: t,
-            next_counter: row.map_or(crate::bootstrap::FIRST_COUNTER, |row| row.next_counter),
-            last_instant: row.map_or(i64::MIN, |row| row.instant),
-        })
+        top.end = if t.0 > top.layer.base { top.layer.end_at(t.0) } else { 0 };
+        top.upto = t.0.max(top.layer.base);
+        layers
     }
 
     /// The t a point in time means: a t itself, or the last transaction not after an instant. O(log n).
@@ -137,16 +145,20 @@ impl Db {
             Point::T(t) => return Ok(t),
             Point::Instant(instant) => instant,
         };
-        let (mut low, mut high) = (0, self.basis.0);
+        let base = self.base_t().0.min(self.basis.0);
+        let (mut low, mut high) = (base, self.basis.0);
         while low < high {
             let middle = low + (high - low).div_ceil(2);
-            if self.row(T(middle)).is_some_and(|row| row.instant <= instant) {
+            if self.transaction(T(middle))?.is_some_and(|row| row.instant <= instant) {
                 low = middle;
             } else {
                 high = middle - 1;
             }
         }
-        Ok(T(low))
+        match self.base() {
+            Some(base) if low <= base.t().0 => Ok(base.log.t_at(instant)?.min(T(low))),
+            _ => Ok(T(low)),
+        }
     }
 
     /// The decided transactions `start..end`, oldest first; at most `limit`. Ends at the basis; views do not narrow it.
@@ -154,9 +166,16 @@ impl Db {
     /// # Errors
     /// Only of the store.
     pub fn log(&self, start: T, end: T, limit: usize) -> Result<Vec<Arc<TxBody>>> {
+        let start = start.0.max(1);
         let end = end.0.min(self.basis.0 + 1);
-        let bodies = (start.0.max(1)..end).take(limit).filter_map(|t| self.body(t));
-        Ok(bodies.map(Arc::new).collect())
+        let old = self.base_t().0 + 1;
+        let mut bodies = match self.base() {
+            Some(base) if start < old => base.log.bodies(T(start), T(end.min(old)), limit)?,
+            _ => Vec::new(),
+        };
+        let more = limit - bodies.len();
+        bodies.extend((start.max(old)..end).take(more).filter_map(|t| self.novel(t)).map(Arc::new));
+        Ok(bodies)
     }
 
     /// The transaction that a client's transaction id became.
@@ -164,20 +183,43 @@ impl Db {
     /// # Errors
     /// Only of the store.
     pub fn transaction_by_client_id(&self, id: u128) -> Result<Option<Arc<TxBody>>> {
-        Ok(self.t_of_client(id).and_then(|t| self.body(t.0)).map(Arc::new))
+        match self.t_of_client(id)? {
+            Some(t) => Ok(self.log(t, T(t.0 + 1), 1)?.pop()),
+            None => Ok(None),
+        }
     }
 
-    pub(super) fn t_of_client(&self, id: u128) -> Option<T> {
+    /// The row of `t` in the transaction table; `None` at t 0 and beyond the basis.
+    ///
+    /// # Errors
+    /// Only of the store.
+    pub fn transaction(&self, t: T) -> Result<Option<Transaction>> {
+        if let Some(held) = self.holder(t.0) {
+            let row = held.layer.row(t.0);
+            let (instant, client_id) = (row.instant, row.client_id);
+            let (request_hash, next_counter) = (row.request_hash, row.next_counter);
+            return Ok(Some(Transaction { t, instant, client_id, request_hash, next_counter }));
+        }
+        let Some(base) = self.base().filter(|_| t <= self.basis) else { return Ok(None) };
+        Ok(base.log.row(t)?.map(|(leaf, i)| Transaction {
+            t,
+            instant: leaf.instant(i),
+            client_id: leaf.client_id(i),
+            request_hash: leaf.request_hash(i),
+            next_counter: leaf.next_counter(i),
+        }))
+    }
+
+    pub(super) fn t_of_client(&self, id: u128) -> Result<Option<T>> {
         let within = |held: &Held| held.layer.client(id).filter(|t| held.layer.base < *t && *t <= held.upto);
-        self.layers.iter().rev().find_map(within).map(T)
+        if let Some(t) = self.layers.iter().rev().find_map(within) {
+            return Ok(Some(T(t)));
+        }
+        let old = self.base().map(|base| base.t_of_client_id(id)).transpose()?.flatten();
+        Ok(old.filter(|t| *t <= self.basis))
     }
 
-    /// The row of `t` in the transaction table.
-    pub(super) fn row(&self, t: T) -> Option<&crate::novelty::layer::TxRow> {
-        self.holder(t.0).map(|held| held.layer.row(t.0))
-    }
-
-    fn body(&self, t: u64) -> Option<TxBody> {
+    pub(super) fn novel(&self, t: u64) -> Option<TxBody> {
         self.holder(t).map(|held| held.layer.body(t))
     }
 
@@ -186,6 +228,17 @@ impl Db {
     }
 }
 
-fn collected(t: T) -> Error {
-    Error::new(Code::BasisCollected, format!("the rows that t {} needs are gone", t.0))
+/// A row of the transaction table: a transaction without its datoms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transaction {
+    /// its number
+    pub t: T,
+    /// `:db/txInstant`, milliseconds since 1970
+    pub instant: i64,
+    /// the transaction id that the client chose
+    pub client_id: Option<u128>,
+    /// 64-bit hash of the request bytes
+    pub request_hash: u64,
+    /// the database's entity counter after it
+    pub next_counter: u64,
 }

@@ -1,17 +1,19 @@
-//! Point reads: one entity, one value. The transactor makes several a datom, so nothing is allocated on the way.
+//! Point reads: one entity, one value. The transactor makes several a datom, so little is allocated on the way.
 
 use std::cmp::Ordering;
 
 use smallvec::SmallVec;
 
 use super::Db;
+use super::trees::Row;
 use crate::Result;
 use crate::bootstrap::attr;
 use crate::id::{AttrId, EntityId, T};
-use crate::novelty::{Event, Seek};
+use crate::novelty::Seek;
 use crate::order::Index;
-use crate::range::{Batch, Columns, Range};
-use crate::scan::cursor::{Span, TableColumn};
+use crate::range::{Batch, Columns, Key, Range};
+use crate::scan::cursor::Span;
+use crate::scan::table::TableColumn;
 use crate::scan::window::{Mark, Marks, Window};
 use crate::value::{Value, ValueRef, ValueType};
 
@@ -24,24 +26,25 @@ impl Db {
     pub fn values(&self, e: EntityId, a: AttrId) -> Result<SmallVec<[(Value, T); 1]>> {
         let window = self.netting_window();
         let mut values = SmallVec::new();
-        if let Some(column) = TableColumn::of_attr(a)
-            && let Some(t) = e.as_t()
-        {
-            values.extend(self.table_value(column, t, &window).map(|v| (v, t)));
+        if let Some((column, t)) = table_place(e, a) {
+            values.extend(self.table_value(column, t, &window)?.map(|v| (v, t)));
             return Ok(values);
         }
-        let mut found: SmallVec<[(&Event, Mark); 4]> = SmallVec::new();
-        self.visit(Index::Eavt, &window, &Seek::e_a(e.0, a.0), |event, mark| found.push((event, mark)));
-        if let [(event, mark)] = found[..] {
+        let mut found: SmallVec<[(Value, Mark); 4]> = SmallVec::new();
+        let key = Key { e: Some(e), a: Some(a), v: None };
+        self.visit(Index::Eavt, &window, &key, |row, marks| {
+            found.extend(marks.iter().map(|mark| (row.value(), *mark)));
+        })?;
+        if let [(value, mark)] = &found[..] {
             if mark.added && window.shows(mark.t) {
-                values.push((event.value(), T(mark.t)));
+                values.push((value.clone(), T(mark.t)));
             }
             return Ok(values);
         }
-        found.sort_by(|(x, _), (y, _)| x.v().cmp_index(&y.v()));
-        for fact in found.chunk_by(|(x, _), (y, _)| x.v().cmp_index(&y.v()) == Ordering::Equal) {
+        found.sort_by(|(x, _), (y, _)| x.cmp_index(y));
+        for fact in found.chunk_by(|(x, _), (y, _)| x.cmp_index(y) == Ordering::Equal) {
             let t = net(&window, fact.iter().map(|(_, mark)| *mark));
-            values.extend(t.map(|t| (fact[0].0.value(), t)));
+            values.extend(t.map(|t| (fact[0].0.clone(), t)));
         }
         Ok(values)
     }
@@ -52,16 +55,19 @@ impl Db {
     /// Only of the store.
     pub fn holds(&self, e: EntityId, a: AttrId, v: &ValueRef<'_>) -> Result<Option<T>> {
         let window = self.netting_window();
-        if let Some(column) = TableColumn::of_attr(a)
-            && let Some(t) = e.as_t()
-        {
-            let held = self.table_value(column, t, &window);
+        if let Some((column, t)) = table_place(e, a) {
+            let held = self.table_value(column, t, &window)?;
             return Ok(held.filter(|held| held.as_ref().identical(v)).map(|_| t));
         }
-        let seek = Seek { v: Some(*v), ..Seek::e_a(e.0, a.0) };
-        let mut marks = Marks::new();
-        self.visit(Index::Eavt, &window, &seek, |_, mark| marks.push(mark));
-        Ok(net(&window, marks))
+        let mut found = Marks::new();
+        let seek = Seek { e: Some(e.0), a: Some(a.0), v: Some(*v) };
+        self.visit_novelty(Index::Eavt, &window, &seek, |_, mark| found.push(mark));
+        if self.base().is_some() {
+            let key = Key { e: Some(e), a: Some(a), v: Some(v.to_value()) };
+            let range = Range::prefix(Index::Eavt, key);
+            self.visit_trees(&window, &range, |_, marks| found.extend_from_slice(marks))?;
+        }
+        Ok(net(&window, found))
     }
 
     /// The first entity with that value of `a`, matched by identity: what a lookup ref finds. O(log n + entities that
@@ -74,19 +80,19 @@ impl Db {
             && let ValueRef::Uuid(id) = v
         {
             let window = self.netting_window();
-            return Ok(self.t_of_client(*id).filter(|t| window.shows(t.0)).map(EntityId::of_tx));
+            return Ok(self.t_of_client(*id)?.filter(|t| window.shows(t.0)).map(EntityId::of_tx));
         }
-        if !self.avet_is_whole(a) || a == attr::TX_INSTANT {
-            let netting = Db { view: super::View { history: false, ..self.view }, ..self.clone() };
-            let mut batch = Batch::new(None);
-            let range = Range::attr_value(a, v.to_value());
-            let (mut scan, mut least) = (netting.scan(&range, Columns::E), None);
-            while scan.next(&mut batch)? {
-                least = batch.e.iter().copied().chain(least).min();
-            }
-            return Ok(least.map(EntityId));
+        if self.avet_is_whole(a) && a != attr::TX_INSTANT {
+            return Ok(self.entities_with(a, v)?.first().map(|&(e, _)| e));
         }
-        Ok(self.entities_with(a, v).first().map(|&(e, _)| e))
+        let netting = Db { view: super::View { history: false, ..self.view }, ..self.clone() };
+        let mut batch = Batch::new(None);
+        let range = Range::attr_value(a, v.to_value());
+        let (mut scan, mut least) = (netting.scan(&range, Columns::E), None);
+        while scan.next(&mut batch)? {
+            least = batch.e.iter().copied().chain(least).min();
+        }
+        Ok(least.map(EntityId))
     }
 
     /// The datoms whose value is a reference to `target`, by attribute, then entity. One seek a ref attribute.
@@ -100,7 +106,7 @@ impl Db {
         let mut found = Vec::new();
         for a in attrs {
             if self.avet_is_whole(a) {
-                let rows = self.entities_with(a, &ValueRef::Ref(target));
+                let rows = self.entities_with(a, &ValueRef::Ref(target))?;
                 found.extend(rows.into_iter().map(|(e, t)| (a, e, t)));
             } else {
                 self.scan_referrers(a, target, &mut found)?;
@@ -117,7 +123,8 @@ impl Db {
     ) -> Result<()> {
         let mut batch = Batch::new(Some(ValueType::Ref));
         let range = Range::attr_value(a, Value::Ref(target));
-        let mut scan = self.scan(&range, Columns::E.with(Columns::T));
+        let netting = Db { view: super::View { history: false, ..self.view }, ..self.clone() };
+        let mut scan = netting.scan(&range, Columns::E.with(Columns::T));
         while scan.next(&mut batch)? {
             let rows = batch.e.iter().zip(&batch.t);
             found.extend(rows.map(|(&e, &t)| (a, EntityId(e), T(t))));
@@ -125,18 +132,24 @@ impl Db {
         Ok(())
     }
 
-    /// The entities that have the value now, ascending, with the t of the datom. AVET must hold `a` whole.
-    fn entities_with(&self, a: AttrId, v: &ValueRef<'_>) -> SmallVec<[(EntityId, T); 2]> {
+    /// The entities that have the value, ascending, with the t of the datom. AVET must hold `a` whole.
+    fn entities_with(&self, a: AttrId, v: &ValueRef<'_>) -> Result<SmallVec<[(EntityId, T); 2]>> {
         let window = self.netting_window();
         let seek = Seek { e: None, a: Some(a.0), v: Some(*v) };
-        let mut found: SmallVec<[(u64, Mark); 4]> = SmallVec::new();
-        self.visit(Index::Avet, &window, &seek, |event, mark| found.push((event.e, mark)));
+        let mut found: SmallVec<[(EntityId, Mark); 4]> = SmallVec::new();
+        self.visit_novelty(Index::Avet, &window, &seek, |row, mark| found.push((row.e(), mark)));
+        if self.base().is_some() {
+            let range = Range::attr_value(a, v.to_value());
+            self.visit_trees(&window, &range, |row, marks| {
+                found.extend(marks.iter().map(|mark| (row.e(), *mark)));
+            })?;
+        }
         found.sort_by_key(|(e, _)| *e);
         let facts = found.chunk_by(|(x, _), (y, _)| x == y);
-        let held = |fact: &[(u64, Mark)]| {
-            net(&window, fact.iter().map(|(_, mark)| *mark)).map(|t| (EntityId(fact[0].0), t))
+        let held = |fact: &[(EntityId, Mark)]| {
+            net(&window, fact.iter().map(|(_, mark)| *mark)).map(|t| (fact[0].0, t))
         };
-        facts.filter_map(held).collect()
+        Ok(facts.filter_map(held).collect())
     }
 
     /// AVET holds every event of `a` that this value sees.
@@ -144,13 +157,27 @@ impl Db {
         self.known.avet.contains(&a)
     }
 
-    /// The events under a prefix, newest layer last, in no other order.
-    pub(crate) fn visit<'a>(
-        &'a self,
+    /// Every row under a prefix, in no order.
+    fn visit(
+        &self,
+        index: Index,
+        window: &Window,
+        key: &Key,
+        mut visit: impl FnMut(Row<'_>, &[Mark]),
+    ) -> Result<()> {
+        self.visit_novelty(index, window, &Seek::of(key), |row, mark| visit(row, &[mark]));
+        if self.base().is_some() {
+            self.visit_trees(window, &Range::prefix(index, key.clone()), |row, marks| visit(row, marks))?;
+        }
+        Ok(())
+    }
+
+    fn visit_novelty(
+        &self,
         index: Index,
         window: &Window,
         seek: &Seek<'_>,
-        mut visit: impl FnMut(&'a Event, Mark),
+        mut visit: impl FnMut(Row<'_>, Mark),
     ) {
         for held in self.layers() {
             let Some(span) = Span::of(window, held) else { continue };
@@ -164,7 +191,7 @@ impl Db {
                     }
                     if event.t <= span.read {
                         let t = held.layer.base + u64::from(event.t);
-                        visit(event, Mark { t, added: event.added(), unkept: event.unkept() });
+                        visit(Row::Event(event), Mark { t, added: event.added(), unkept: event.unkept() });
                     }
                 }
             }
@@ -172,17 +199,24 @@ impl Db {
     }
 
     /// A value of the transaction table.
-    pub(super) fn table_value(&self, column: TableColumn, t: T, window: &Window) -> Option<Value> {
-        let row = self.row(t).filter(|_| window.shows(t.0))?;
-        match column {
+    pub(super) fn table_value(&self, column: TableColumn, t: T, window: &Window) -> Result<Option<Value>> {
+        if !window.shows(t.0) {
+            return Ok(None);
+        }
+        Ok(self.transaction(t)?.and_then(|row| match column {
             TableColumn::Instant => Some(Value::Instant(row.instant)),
             TableColumn::ClientId => row.client_id.map(Value::Uuid),
-        }
+        }))
     }
 
     pub(super) fn netting_window(&self) -> Window {
         Window { history: false, ..self.window() }
     }
+}
+
+/// The column and row of the transaction table that hold `[e a]`.
+pub(super) fn table_place(e: EntityId, a: AttrId) -> Option<(TableColumn, T)> {
+    Some((TableColumn::of_attr(a)?, e.as_t()?))
 }
 
 /// The t of the assertion that the events of one fact net to.

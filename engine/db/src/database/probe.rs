@@ -1,21 +1,25 @@
 //! Batched look-ups: many keys of one attribute in one forward pass. The work-horses of joins.
 
+mod source;
+
 use std::cmp::Ordering;
-use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::{Db, Held};
+use super::Db;
+use super::point::table_place;
+use super::trees::Row;
 use crate::Result;
 use crate::column::Column;
 use crate::id::{AttrId, EntityId};
-use crate::novelty::run::gallop;
-use crate::novelty::{Event, Layer, Run, Seek};
+use crate::novelty::Seek;
 use crate::order::Index;
 use crate::range::{Batch, Columns, Probe, Range};
-use crate::scan::cursor::{Span, TableColumn};
+use crate::scan::cursor::Span;
+use crate::scan::table::TableColumn;
 use crate::scan::window::{Mark, Marks, Window};
 use crate::value::{ValueRef, ValueType};
+use source::{RunSource, Source, TreeSource, Wanted};
 
 impl Db {
     /// For each of `entities` (ascending), its values of `a`, in value order. One forward pass: O(log distance) a key
@@ -29,16 +33,14 @@ impl Db {
         let v = ty.map_or_else(|| Column::Mixed(Vec::new()), Column::of);
         let mut probe = Probe { input: Vec::new(), e: Vec::new(), v, t: Vec::new() };
         let mut sources = self.probe_sources(Index::Aevt, a, &window);
-        let column = TableColumn::of_attr(a);
         for (i, &e) in entities.iter().enumerate() {
-            if let Some(column) = column
-                && let Some(t) = EntityId(e).as_t()
-            {
-                let held = self.table_value(column, t, &window);
+            if let Some((column, t)) = table_place(EntityId(e), a) {
+                let held = self.table_value(column, t, &window)?;
                 held.iter().for_each(|v| probe.push_value(i, v.as_ref(), t.0, with_t));
                 continue;
             }
-            probe_entity(&mut sources, &window, e, |v, t| probe.push_value(i, v, t, with_t));
+            let key = Wanted { e: Some(e), v: None };
+            probe_key(&mut sources, &window, &key, |_, v, t| probe.push_value(i, v, t, with_t))?;
         }
         Ok(probe)
     }
@@ -58,7 +60,8 @@ impl Db {
         let window = self.netting_window();
         let mut sources = self.probe_sources(Index::Avet, a, &window);
         for i in 0..values.len() {
-            probe_value(&mut sources, &window, a, values.get(i), |e, t| probe.push_entity(i, e, t, with_t));
+            let key = Wanted { e: None, v: Some(values.get(i)) };
+            probe_key(&mut sources, &window, &key, |e, _, t| probe.push_entity(i, e, t, with_t))?;
         }
         Ok(probe)
     }
@@ -88,8 +91,11 @@ impl Db {
         for held in self.layers() {
             let Some(span) = Span::of(window, held) else { continue };
             let levels = held.layer.levels(index, held.end);
-            sources.extend(levels.runs().filter_map(|run| Source::open(held, run, span, &seek, window)));
+            let runs = levels.runs().filter_map(|run| RunSource::open(held, run, span, &seek, window));
+            sources.extend(runs.map(Source::Run));
         }
+        let trees = self.trees(index, window).into_iter();
+        sources.extend(trees.map(|(tree, role)| Source::Tree(TreeSource::open(tree, role, a, window))));
         sources
     }
 }
@@ -108,128 +114,44 @@ fn lower(values: &Column, v: &ValueRef<'_>) -> usize {
     low
 }
 
-/// The rows of one attribute in one run, from the newest key on.
-struct Source<'a> {
-    layer: &'a Layer,
-    run: Arc<Run>,
-    at: usize,
-    end: usize,
-    span: Span,
-    clear: bool,
-}
-
-impl<'a> Source<'a> {
-    fn open(
-        held: &'a Held,
-        run: &Arc<Run>,
-        span: Span,
-        seek: &Seek<'_>,
-        window: &Window,
-    ) -> Option<Source<'a>> {
-        let layer = &*held.layer;
-        let (at, end) = (run.lower(layer.events(), seek), run.upper(layer.events(), seek));
-        let clear = run.plain && span.covers(run) && !window.careful;
-        (at < end).then(|| Source { layer, run: run.clone(), at, end, span, clear })
-    }
-
-    fn event(&self, i: usize) -> &'a Event {
-        &self.layer.events()[self.run.positions[i] as usize]
-    }
-
-    /// Goes to the first row that is not `below`.
-    fn seek(&mut self, below: impl Fn(&Event) -> bool) {
-        let events = self.layer.events();
-        self.at = gallop(&self.run.positions[..self.end], self.at, |&at| below(&events[at as usize]));
-    }
-
-    /// How many rows from here on are `same`.
-    fn same(&self, same: impl Fn(&Event) -> bool) -> usize {
-        (self.at..self.end).take_while(|&i| same(self.event(i))).count()
-    }
-
-    fn t(&self, event: &Event) -> u64 {
-        self.layer.base + u64::from(event.t)
-    }
-
-    fn marks(&self, rows: usize) -> impl Iterator<Item = (&'a Event, Mark)> {
-        let events = (self.at..self.at + rows).map(|i| self.event(i));
-        events
-            .filter(|event| event.t <= self.span.read)
-            .map(|event| (event, Mark { t: self.t(event), added: event.added(), unkept: event.unkept() }))
-    }
-}
-
-fn probe_entity(
+/// Collects what the sources have of one key; `found` gets entity, value and t of what holds, in index order.
+fn probe_key(
     sources: &mut [Source<'_>],
     window: &Window,
-    e: u64,
-    mut found: impl FnMut(ValueRef<'_>, u64),
-) {
+    key: &Wanted<'_>,
+    mut found: impl FnMut(u64, ValueRef<'_>, u64),
+) -> Result<()> {
     let mut hits: SmallVec<[(usize, usize); 6]> = SmallVec::new();
     for (i, source) in sources.iter_mut().enumerate() {
-        source.seek(|event| event.e < e);
-        let rows = source.same(|event| event.e == e);
-        if rows > 0 {
-            hits.push((i, rows));
-        }
-    }
-    if let [(i, rows)] = hits[..]
-        && sources[i].clear
-    {
-        let source = &sources[i];
-        (source.at..source.at + rows)
-            .map(|i| source.event(i))
-            .for_each(|event| found(event.v(), source.t(event)));
-        return;
-    }
-    let mut events: SmallVec<[(&Event, Mark); 8]> =
-        hits.iter().flat_map(|&(i, rows)| sources[i].marks(rows)).collect();
-    events.sort_by(|(x, _), (y, _)| x.v().cmp_index(&y.v()));
-    for fact in events.chunk_by(|(x, _), (y, _)| x.v().cmp_index(&y.v()) == Ordering::Equal) {
-        if let Some(t) = net(window, fact.iter().map(|(_, mark)| *mark)) {
-            found(fact[0].0.v(), t);
-        }
-    }
-}
-
-fn probe_value(
-    sources: &mut [Source<'_>],
-    window: &Window,
-    a: AttrId,
-    v: ValueRef<'_>,
-    mut found: impl FnMut(u64, u64),
-) {
-    let seek = Seek { e: None, a: Some(a.0), v: Some(v) };
-    let mut hits: SmallVec<[(usize, usize); 6]> = SmallVec::new();
-    for (i, source) in sources.iter_mut().enumerate() {
-        source.seek(|event| seek.cmp_event(Index::Avet, event) == Ordering::Less);
-        let rows = source.same(|event| seek.cmp_event(Index::Avet, event) == Ordering::Equal);
+        let rows = source.seek(key)?;
         if rows > 0 {
             hits.push((i, rows));
         }
     }
     // Identical decimals of two scales stand apart, so their entities are not in order.
-    let one_value = !matches!(v.value_type(), ValueType::BigDec | ValueType::Tuple);
+    let in_order = key.v.is_none_or(|v| !matches!(v.value_type(), ValueType::BigDec | ValueType::Tuple));
     if let [(i, rows)] = hits[..]
-        && sources[i].clear
-        && one_value
+        && in_order
+        && sources[i].is_clear()
     {
-        let source = &sources[i];
-        (source.at..source.at + rows)
-            .map(|i| source.event(i))
-            .for_each(|event| found(event.e, source.t(event)));
-        return;
+        (0..rows).for_each(|row| sources[i].show(row, &mut found));
+        return Ok(());
     }
-    let mut events: SmallVec<[(u64, Mark); 8]> = SmallVec::new();
+    let mut events: SmallVec<[(Row<'_>, Mark); 8]> = SmallVec::new();
     for (i, rows) in hits {
-        events.extend(sources[i].marks(rows).map(|(event, mark)| (event.e, mark)));
+        sources[i].marks(rows, &mut events);
     }
-    events.sort_by_key(|(e, _)| *e);
-    for fact in events.chunk_by(|(x, _), (y, _)| x == y) {
+    let order = |x: &Row<'_>, y: &Row<'_>| match key.v {
+        None => x.v().cmp_index(&y.v()),
+        Some(_) => x.e().cmp(&y.e()),
+    };
+    events.sort_by(|(x, _), (y, _)| order(x, y));
+    for fact in events.chunk_by(|(x, _), (y, _)| order(x, y) == Ordering::Equal) {
         if let Some(t) = net(window, fact.iter().map(|(_, mark)| *mark)) {
-            found(fact[0].0, t);
+            found(fact[0].0.e().0, fact[0].0.v(), t);
         }
     }
+    Ok(())
 }
 
 fn net(window: &Window, marks: impl Iterator<Item = Mark>) -> Option<u64> {

@@ -123,15 +123,21 @@ impl<'a> Seek<'a> {
     /// Where a row stands to this prefix: equal when it lies under it. Decimals of one value are under one prefix
     /// whatever their scale, because look-ups are by identity.
     pub(crate) fn cmp_row(&self, index: Index, row: &DatomRef<'_>) -> Ordering {
-        self.order(index, row.e.0, row.a.0, || row.v)
+        self.cmp_parts(index, row.e.0, row.a.0, || row.v)
     }
 
     pub(crate) fn cmp_event(&self, index: Index, event: &Event) -> Ordering {
-        self.order(index, event.e, event.a(), || event.v())
+        self.cmp_parts(index, event.e, event.a(), || event.v())
     }
 
-    /// The order of the *row* against this key.
-    fn order<'v>(&self, index: Index, e: u64, a: u32, v: impl Fn() -> ValueRef<'v>) -> Ordering {
+    /// The order of the *row* against this key; looks at the value once, and only when it decides.
+    pub(crate) fn cmp_parts<'v>(
+        &self,
+        index: Index,
+        e: u64,
+        a: u32,
+        v: impl Fn() -> ValueRef<'v>,
+    ) -> Ordering {
         let by_e = |ask: Option<u64>| ask.map(|ask| e.cmp(&ask));
         let by_a = |ask: Option<u32>| ask.map(|ask| a.cmp(&ask));
         // An entity can follow one exact value only.

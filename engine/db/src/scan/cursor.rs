@@ -1,24 +1,24 @@
-//! Sorted sources of a scan: runs of novelty, the transaction table.
+//! Sorted sources of a scan: runs of novelty, trees, the transaction table.
 
 use std::cmp::Ordering;
 use std::ops::Bound;
 use std::sync::Arc;
 
 use super::emit;
+use super::table::TableCursor;
+use super::tree::TreeCursor;
 use super::window::{Mark, Marks, Window};
-use crate::bootstrap::attr;
+use crate::Result;
 use crate::database::Held;
 use crate::datom::DatomRef;
-use crate::id::{AttrId, EntityId, T};
 use crate::novelty::run::gallop;
 use crate::novelty::{Event, Layer, Run, Seek};
-use crate::order::Index;
-use crate::range::{Batch, Columns, Key, Range};
-use crate::value::ValueRef;
+use crate::range::{Batch, Columns, Range};
 
 /// A sorted source, positioned at a row.
 pub(crate) enum Cursor {
     Run(RunCursor),
+    Tree(TreeCursor),
     Table(TableCursor),
 }
 
@@ -66,25 +66,46 @@ impl Span {
 }
 
 impl Cursor {
+    /// Makes sure that the head, and the whole of its fact, is in memory. Before anything else, and after every move.
+    pub(crate) fn load(&mut self) -> Result<()> {
+        match self {
+            Cursor::Run(_) => Ok(()),
+            Cursor::Tree(tree) => tree.load(),
+            Cursor::Table(table) => table.load(),
+        }
+    }
+
     pub(crate) fn head(&self) -> Option<DatomRef<'_>> {
         match self {
             Cursor::Run(run) => run.row(run.at),
+            Cursor::Tree(tree) => tree.head(),
             Cursor::Table(table) => table.head(),
         }
     }
 
-    /// Emits rows from the head on that come before `bound` (`None`: all), until the batch is full.
+    /// Its rows are intervals whose two ends a history view shows apart.
+    pub(crate) fn shows_facts_only(&self, window: &Window) -> bool {
+        matches!(self, Cursor::Tree(tree) if tree.is_history() && window.history)
+    }
+
+    /// Emits rows from the head on that come before `bound` (`None`: all), until the batch is full or more must be
+    /// loaded.
     pub(crate) fn emit(
         &mut self,
         bound: Option<&DatomRef<'_>>,
         columns: Columns,
         window: &Window,
         batch: &mut Batch,
-    ) {
+    ) -> Result<()> {
         match self {
             Cursor::Run(run) => {
                 let to = bound.map_or(run.end, |bound| run.before(bound));
                 emit::run(run, to, columns, window, batch);
+                Ok(())
+            }
+            Cursor::Tree(tree) => {
+                tree.emit(bound, columns, batch);
+                Ok(())
             }
             Cursor::Table(table) => table.emit(bound, columns, batch),
         }
@@ -94,6 +115,7 @@ impl Cursor {
     pub(crate) fn peek_fact(&self, marks: &mut Marks) -> usize {
         match self {
             Cursor::Run(run) => run.peek_fact(marks),
+            Cursor::Tree(tree) => tree.peek_fact(marks),
             Cursor::Table(table) => {
                 marks.extend(table.head().map(|row| Mark { t: row.t.0, added: true, unkept: false }));
                 1
@@ -104,6 +126,7 @@ impl Cursor {
     pub(crate) fn advance(&mut self, rows: usize) {
         match self {
             Cursor::Run(run) => run.at += rows,
+            Cursor::Tree(tree) => tree.advance(rows),
             Cursor::Table(table) => table.advance(),
         }
     }
@@ -166,143 +189,4 @@ impl RunCursor {
         }
         rows
     }
-}
-
-/// An attribute of transaction entities that lives in the transaction table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TableColumn {
-    Instant,
-    ClientId,
-}
-
-impl TableColumn {
-    pub(crate) fn attr(self) -> AttrId {
-        match self {
-            TableColumn::Instant => attr::TX_INSTANT,
-            TableColumn::ClientId => attr::TX_ID,
-        }
-    }
-
-    /// The column that a range reads: the instants with everything, the client ids only when asked for by name.
-    pub(crate) fn of_attr(a: AttrId) -> Option<TableColumn> {
-        [TableColumn::Instant, TableColumn::ClientId].into_iter().find(|column| column.attr() == a)
-    }
-}
-
-/// One column of the transaction table, in t order, which is the order of all indexes (of AVET for instants only).
-pub(crate) struct TableCursor {
-    layers: Vec<Held>,
-    index: Index,
-    column: TableColumn,
-    at: u64,
-    end: u64,
-}
-
-impl TableCursor {
-    /// The rows of `column` in `range` that `window` shows; `None` when there are none.
-    pub(crate) fn open(layers: &[Held], column: TableColumn, window: &Window, range: &Range) -> Option<Self> {
-        let newest = layers.last().map_or(0, |held| held.upto);
-        let first = window.lo.max(1);
-        let last = window.hi.min(newest);
-        if first > last || !may_hold(range, column) {
-            return None;
-        }
-        let mut cursor =
-            TableCursor { layers: layers.to_vec(), index: range.index, column, at: first, end: last + 1 };
-        let at = match &range.start {
-            Bound::Unbounded => first,
-            Bound::Included(key) => cursor.search(key, Ordering::Less),
-            Bound::Excluded(key) => cursor.search(key, Ordering::Equal),
-        };
-        let end = match &range.end {
-            Bound::Unbounded => last + 1,
-            Bound::Included(key) => cursor.search(key, Ordering::Equal),
-            Bound::Excluded(key) => cursor.search(key, Ordering::Less),
-        };
-        (cursor.at, cursor.end) = (at, end);
-        cursor.skip_gaps();
-        (cursor.at < cursor.end).then_some(cursor)
-    }
-
-    /// The first t whose row's order to `key` is greater than `limit`.
-    fn search(&self, key: &Key, limit: Ordering) -> u64 {
-        let key = Seek::of(key);
-        let (mut low, mut high) = (self.at, self.end);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            // A transaction without a client id stands where its entity stands.
-            let row = self.row(middle).unwrap_or(self.with_value(middle, ValueRef::Uuid(0)));
-            if key.cmp_row(self.index, &row) <= limit {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        low
-    }
-
-    fn row(&self, t: u64) -> Option<DatomRef<'_>> {
-        let held = self.layers.iter().rev().find(|held| held.layer.base < t)?;
-        let row = held.layer.row(t);
-        match self.column {
-            TableColumn::Instant => Some(self.with_value(t, ValueRef::Instant(row.instant))),
-            TableColumn::ClientId => row.client_id.map(|id| self.with_value(t, ValueRef::Uuid(id))),
-        }
-    }
-
-    fn with_value<'v>(&self, t: u64, v: ValueRef<'v>) -> DatomRef<'v> {
-        DatomRef { e: EntityId::of_tx(T(t)), a: self.column.attr(), v, t: T(t), added: true }
-    }
-
-    /// Rows at most.
-    pub(crate) fn len(&self) -> u64 {
-        self.end - self.at
-    }
-
-    fn head(&self) -> Option<DatomRef<'_>> {
-        if self.at < self.end { self.row(self.at) } else { None }
-    }
-
-    fn advance(&mut self) {
-        self.at += 1;
-        self.skip_gaps();
-    }
-
-    fn skip_gaps(&mut self) {
-        while self.at < self.end && self.row(self.at).is_none() {
-            self.at += 1;
-        }
-    }
-
-    fn emit(&mut self, bound: Option<&DatomRef<'_>>, columns: Columns, batch: &mut Batch) {
-        while !emit::is_full(batch)
-            && let Some(row) = self.head()
-        {
-            if bound.is_some_and(|bound| self.index.cmp_eav(&row, bound) != Ordering::Less) {
-                return;
-            }
-            emit::row(batch, columns, &row);
-            self.advance();
-        }
-    }
-}
-
-/// Client ids are shown to ranges that name their attribute only.
-fn may_hold(range: &Range, column: TableColumn) -> bool {
-    if column == TableColumn::Instant {
-        return true;
-    }
-    let names = |bound: &Bound<Key>| match bound {
-        Bound::Included(key) | Bound::Excluded(key) => key.a == Some(column.attr()),
-        Bound::Unbounded => false,
-    };
-    names(&range.start) && names(&range.end) && (range.index != Index::Eavt || same_entity(range))
-}
-
-fn same_entity(range: &Range) -> bool {
-    let e = |bound: &Bound<Key>| match bound {
-        Bound::Included(key) | Bound::Excluded(key) => key.e,
-        Bound::Unbounded => None,
-    };
-    e(&range.start).is_some() && e(&range.start) == e(&range.end)
 }

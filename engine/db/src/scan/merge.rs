@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 use super::cursor::Cursor;
 use super::emit;
 use super::window::{Marks, Window};
+use crate::Result;
 use crate::datom::DatomRef;
 use crate::id::T;
 use crate::order::Index;
@@ -34,19 +35,25 @@ enum Next {
 
 impl Merge {
     /// Emits rows until the batch is full or the sources are at their end.
-    pub(crate) fn fill(&mut self, batch: &mut Batch) {
+    pub(crate) fn fill(&mut self, batch: &mut Batch) -> Result<()> {
         while !emit::is_full(batch) {
+            self.cursors.iter_mut().try_for_each(Cursor::load)?;
+            self.cursors.retain(|cursor| cursor.head().is_some());
             match self.next() {
-                Next::End => return,
-                Next::Stretch(at, _) | Next::Fact(at) if self.window.careful => self.fact(at, batch),
+                Next::End => return Ok(()),
                 Next::Fact(at) => self.fact(at, batch),
-                Next::Stretch(at, bound) => self.stretch(at, bound, batch),
+                Next::Stretch(at, _) if self.must_judge(at) => self.fact(at, batch),
+                Next::Stretch(at, bound) => self.stretch(at, bound, batch)?,
             }
         }
+        Ok(())
     }
 
-    fn next(&mut self) -> Next {
-        self.cursors.retain(|cursor| cursor.head().is_some());
+    fn must_judge(&self, at: usize) -> bool {
+        self.window.careful || self.cursors[at].shows_facts_only(&self.window)
+    }
+
+    fn next(&self) -> Next {
         let mut least: Option<(usize, DatomRef<'_>)> = None;
         let mut second: Option<(usize, DatomRef<'_>)> = None;
         let mut tied = false;
@@ -75,13 +82,12 @@ impl Merge {
         }
     }
 
-    fn stretch(&mut self, at: usize, bound: Option<usize>, batch: &mut Batch) {
+    fn stretch(&mut self, at: usize, bound: Option<usize>, batch: &mut Batch) -> Result<()> {
         let Some(bound) = bound else {
-            self.cursors[at].emit(None, self.columns, &self.window, batch);
-            return;
+            return self.cursors[at].emit(None, self.columns, &self.window, batch);
         };
         let [cursor, bound] = self.cursors.get_disjoint_mut([at, bound]).expect("two different sources");
-        cursor.emit(bound.head().as_ref(), self.columns, &self.window, batch);
+        cursor.emit(bound.head().as_ref(), self.columns, &self.window, batch)
     }
 
     /// Nets the fact at the head of source `at` over all sources and goes past it.
