@@ -116,10 +116,6 @@ impl<'a> Seek<'a> {
         Seek { e: key.e.map(|e| e.0), a: key.a.map(|a| a.0), v: key.v.as_ref().map(Value::as_ref) }
     }
 
-    pub(crate) fn e_a(e: u64, a: u32) -> Seek<'static> {
-        Seek { e: Some(e), a: Some(a), v: None }
-    }
-
     /// Where a row stands to this prefix: equal when it lies under it. Decimals of one value are under one prefix
     /// whatever their scale, because look-ups are by identity.
     pub(crate) fn cmp_row(&self, index: Index, row: &DatomRef<'_>) -> Ordering {
