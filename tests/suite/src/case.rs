@@ -4,6 +4,8 @@ use std::path::Path;
 
 use annals_edn::{Edn, read_one, render};
 
+use crate::system::Feature;
+
 /// One case of a file.
 #[derive(Clone, Debug)]
 pub struct Case {
@@ -62,6 +64,18 @@ impl Case {
             steps,
             expect,
         })
+    }
+}
+
+impl Case {
+    /// True when a step of it uses `feature`.
+    #[must_use]
+    pub fn needs(&self, feature: Feature) -> bool {
+        let key = match feature {
+            Feature::Speculation => "with",
+            Feature::IndexPull => "index-pull",
+        };
+        self.steps.iter().any(|step| step.get(key).is_some())
     }
 }
 

@@ -15,6 +15,8 @@ pub mod data;
 pub mod engine;
 pub mod names;
 pub mod pending;
+#[cfg(feature = "remote")]
+pub mod remote;
 pub mod runner;
 pub mod shape;
 pub mod suite;

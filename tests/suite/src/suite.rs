@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::case::{Case, read_cases};
 use crate::pending::Pending;
 use crate::runner::{Failure, Outcome, run_case};
-use crate::system::System;
+use crate::system::{Feature, System};
 
 /// How long a case may take before it counts as hung.
 const CASE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -37,7 +37,7 @@ pub struct Tally {
     pub failed: Vec<(String, Failure)>,
     /// pending cases that passed
     pub surprising: Vec<String>,
-    /// cases that only the oracle can run, or whose data is not at hand
+    /// cases that only the oracle can run, that need what the system does not offer, or whose data is not at hand
     pub skipped: Vec<String>,
 }
 
@@ -130,7 +130,8 @@ fn run_file(system: &Arc<dyn System>, file: &Path, selection: &Selection) -> Res
         if selection.only.as_ref().is_some_and(|only| *only != case.id) {
             continue;
         }
-        if case.datomic_only {
+        let missing = [Feature::Speculation, Feature::IndexPull].into_iter().filter(|f| !system.offers(*f));
+        if case.datomic_only || missing.into_iter().any(|feature| case.needs(feature)) {
             tally.skipped.push(case.id);
             continue;
         }

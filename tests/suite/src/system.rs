@@ -13,6 +13,12 @@ pub trait System: Send + Sync {
     /// Whatever keeps the system from making one; it fails the case.
     fn create(&self) -> Result<Box<dyn Database>, Error>;
 
+    /// Whether cases that need `feature` can be run.
+    fn offers(&self, feature: Feature) -> bool {
+        let _ = feature;
+        true
+    }
+
     /// The database of that name with its data in it (see [`crate::data`]), nothing where the data is not at hand.
     /// Cases that change it take their changes back.
     ///
@@ -22,6 +28,15 @@ pub trait System: Send + Sync {
         let _ = name;
         Ok(None)
     }
+}
+
+/// What not every door of the product offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Feature {
+    /// `:with`
+    Speculation,
+    /// `:index-pull`
+    IndexPull,
 }
 
 /// One database. Reads are of the newest value unless the [`Source`] says otherwise.

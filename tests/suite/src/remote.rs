@@ -1,0 +1,261 @@
+//! The thin client as a system under test: the same cases over gRPC, against servers that run already.
+//!
+//! The wire has no speculation and no index-pull; what the runner needs beside the cases (idents, attributes) it pulls.
+
+use std::future::Future;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use annals_client::{Client, Read};
+use annals_edn::{Code, Edn, Error, Keyword, read_one};
+use annals_wire::v1;
+use tokio::runtime::{Handle, Runtime};
+
+use crate::data;
+use crate::system::{Attribute, Committed, Database, Datom, Datoms, Feature, Point, Source, System, View};
+
+/// How long a new database may take to be known to the peer servers.
+const SYNC_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Makes databases on the cluster of a client, and deletes them again.
+pub struct Remote {
+    runtime: Runtime,
+    client: Client,
+    made: AtomicU64,
+    loaded: OnceLock<Result<bool, Error>>,
+}
+
+struct RemoteDatabase {
+    handle: Handle,
+    client: Client,
+    name: String,
+    /// A loaded database outlives the case.
+    kept: bool,
+}
+
+impl Remote {
+    /// # Errors
+    /// `INTERNAL` when no runtime can be made.
+    pub fn new(client: Client) -> Result<Remote, Error> {
+        let runtime = Runtime::new().map_err(|error| Error::new(Code::Internal, error.to_string()))?;
+        Ok(Remote { runtime, client, made: AtomicU64::new(0), loaded: OnceLock::new() })
+    }
+
+    fn make(&self, name: String, kept: bool) -> Result<RemoteDatabase, Error> {
+        let options = v1::DatabaseOptions::default();
+        self.runtime.block_on(async {
+            self.client.create_database(&name, options, false).await?;
+            self.client.sync(&name, None, SYNC_TIMEOUT).await
+        })?;
+        Ok(self.database(name, kept))
+    }
+
+    fn database(&self, name: String, kept: bool) -> RemoteDatabase {
+        RemoteDatabase { handle: self.runtime.handle().clone(), client: self.client.clone(), name, kept }
+    }
+}
+
+impl System for Remote {
+    fn create(&self) -> Result<Box<dyn Database>, Error> {
+        let number = self.made.fetch_add(1, Ordering::Relaxed);
+        Ok(Box::new(self.make(format!("case-{number}"), false)?))
+    }
+
+    fn open(&self, name: &str) -> Result<Option<Box<dyn Database>>, Error> {
+        let loaded = self.loaded.get_or_init(|| {
+            if data::files(name).is_none() {
+                return Ok(false);
+            }
+            let mut database = self.make(name.to_owned(), true)?;
+            data::load(name, |tx_data| database.transact(tx_data).map(drop))
+        });
+        Ok(loaded.clone()?.then(|| Box::new(self.database(name.to_owned(), true)) as Box<dyn Database>))
+    }
+
+    fn offers(&self, _feature: Feature) -> bool {
+        false
+    }
+}
+
+impl Drop for RemoteDatabase {
+    fn drop(&mut self) {
+        if !self.kept {
+            // A database that stays behind harms no other case.
+            let _ = self.wait(self.client.delete_database(&self.name));
+        }
+    }
+}
+
+impl RemoteDatabase {
+    fn wait<T>(&self, call: impl Future<Output = T>) -> T {
+        self.handle.block_on(call)
+    }
+
+    fn pull_one(&self, source: &Source, pattern: &str, entity: &Edn) -> Result<Edn, Error> {
+        // An identifier is looked up in the value itself: there is no pull of a history.
+        let view = View { history: false, ..source.view };
+        let call = self.client.pull(&self.name, pattern, &[entity.to_string()], &read(&view, None));
+        Ok(self.wait(call)?.into_iter().next().unwrap_or(Edn::nil()))
+    }
+
+    fn rows(
+        &self,
+        call: impl Future<Output = Result<annals_client::Results, Error>>,
+    ) -> Result<Vec<Vec<Edn>>, Error> {
+        self.wait(async {
+            let mut results = call.await?;
+            let mut rows = Vec::new();
+            while let Some(row) = results.next().await? {
+                rows.push(row);
+            }
+            Ok(rows)
+        })
+    }
+}
+
+fn read(view: &View, limit: Option<usize>) -> Read {
+    let view = v1::View { as_of: view.as_of.map(point), since: view.since.map(point), history: view.history };
+    let limit = limit.and_then(|limit| u64::try_from(limit).ok());
+    Read { view, options: v1::StreamOptions { limit, ..v1::StreamOptions::default() } }
+}
+
+fn point(point: Point) -> v1::TimePoint {
+    let point = match point {
+        Point::T(t) => v1::time_point::Point::TOrTx(t),
+        Point::Instant(millis) => v1::time_point::Point::InstantMs(millis),
+    };
+    v1::TimePoint { point: Some(point) }
+}
+
+/// A database argument needs its name on the wire.
+fn argument(name: &str, arg: &Edn) -> String {
+    match arg.as_tagged() {
+        Some(("annals/db", view)) => {
+            let mut entries = vec![(Edn::keyword("name"), Edn::string(name))];
+            entries.extend(view.as_map().unwrap_or_default().iter().cloned());
+            Edn::tagged("annals/db", Edn::map(entries)).to_string()
+        }
+        _ => arg.to_string(),
+    }
+}
+
+/// `e a v tx added`
+fn datom(row: &[Edn]) -> Result<Datom, Error> {
+    let shown = |row: &[Edn]| Error::new(Code::Internal, format!("no datom: {}", Edn::vector(row.to_vec())));
+    let [e, a, v, tx, added] = row else { return Err(shown(row)) };
+    let parts = (e.as_long(), a.as_keyword(), tx.as_long(), added.as_bool());
+    let (Some(e), Some(a), Some(tx), Some(added)) = parts else { return Err(shown(row)) };
+    Ok(Datom { e, a: a.clone(), v: v.clone(), tx, added })
+}
+
+fn signed(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+impl Database for RemoteDatabase {
+    fn transact(&mut self, tx_data: &Edn) -> Result<Committed, Error> {
+        let report = self.wait(self.client.transact(&self.name, &tx_data.to_string()))?;
+        let rows = report.datoms.iter().map(|row| datom(row.as_seq().unwrap_or_default()));
+        Ok(Committed {
+            t: signed(report.t),
+            tx: signed(report.tx),
+            instant: report.instant_ms,
+            tempids: report.tempids.into_iter().map(|(name, e)| (name, signed(e))).collect(),
+            datoms: rows.collect::<Result<_, _>>()?,
+        })
+    }
+
+    fn with(&self, _view: &View, _tx_data: &Edn) -> Result<Committed, Error> {
+        Err(Error::new(Code::Unsupported, "the wire has no speculation"))
+    }
+
+    fn query(&self, source: &Source, query: &Edn, args: &[Edn]) -> Result<Edn, Error> {
+        let args: Vec<String> = args.iter().map(|arg| argument(&self.name, arg)).collect();
+        self.wait(async {
+            let read = read(&source.view, None);
+            let results = self.client.query(&self.name, &query.to_string(), &args, &read).await?;
+            results.answer().await
+        })
+    }
+
+    fn pull(&self, source: &Source, pattern: &Edn, entities: &[Edn]) -> Result<Vec<Edn>, Error> {
+        let entities: Vec<String> = entities.iter().map(Edn::to_string).collect();
+        self.wait(self.client.pull(&self.name, &pattern.to_string(), &entities, &read(&source.view, None)))
+    }
+
+    fn datoms(&self, source: &Source, request: &Datoms<'_>) -> Result<Vec<Datom>, Error> {
+        let index = v1::IndexKind::from_str_name(&format!("INDEX_KIND_{}", request.index.to_uppercase()));
+        let index = index.ok_or_else(|| Error::new(Code::InvalidArgument, "no such index"))?;
+        let mode = if request.seek { v1::DatomsMode::Seek } else { v1::DatomsMode::Datoms };
+        let components: Vec<String> = request.components.iter().map(Edn::to_string).collect();
+        let read = read(&source.view, request.limit);
+        let rows = self.rows(self.client.datoms(&self.name, index, mode, &components, &read))?;
+        rows.iter().map(|row| datom(row)).collect()
+    }
+
+    fn index_range(
+        &self,
+        source: &Source,
+        attribute: &Edn,
+        start: &Edn,
+        end: &Edn,
+    ) -> Result<Vec<Datom>, Error> {
+        let components = [attribute.to_string(), start.to_string(), end.to_string()];
+        let (index, mode) = (v1::IndexKind::Avet, v1::DatomsMode::Range);
+        let read = read(&source.view, None);
+        let rows = self.rows(self.client.datoms(&self.name, index, mode, &components, &read))?;
+        rows.iter().map(|row| datom(row)).collect()
+    }
+
+    fn index_pull(&self, _source: &Source, _request: &Edn) -> Result<Vec<Edn>, Error> {
+        Err(Error::new(Code::Unsupported, "the wire has no index-pull"))
+    }
+
+    fn tx_range(&self, start: Option<Point>, end: Option<Point>) -> Result<Vec<(i64, Vec<Datom>)>, Error> {
+        let read = Read::default();
+        let rows = self.rows(self.client.log(&self.name, start.map(point), end.map(point), &read))?;
+        let mut transactions: Vec<(i64, Vec<Datom>)> = Vec::new();
+        for row in &rows {
+            let t = row.first().and_then(Edn::as_long);
+            let t = t.ok_or_else(|| Error::new(Code::Internal, "a row of the log without a t"))?;
+            let datom = datom(&row[1..])?;
+            match transactions.last_mut() {
+                Some((last, datoms)) if *last == t => datoms.push(datom),
+                _ => transactions.push((t, vec![datom])),
+            }
+        }
+        Ok(transactions)
+    }
+
+    fn entid(&self, source: &Source, entity: &Edn) -> Result<Option<i64>, Error> {
+        if let Some(id) = entity.as_long() {
+            return Ok(Some(id));
+        }
+        Ok(self.pull_one(source, "[:db/id]", entity)?.get("db/id").and_then(Edn::as_long))
+    }
+
+    fn ident(&self, source: &Source, entity: &Edn) -> Result<Option<Keyword>, Error> {
+        Ok(self.pull_one(source, "[:db/ident]", entity)?.get("db/ident").and_then(Edn::as_keyword).cloned())
+    }
+
+    fn attribute(&self, source: &Source, ident: &Keyword) -> Result<Option<Attribute>, Error> {
+        let pattern = "[{:db/valueType [:db/ident] :db/cardinality [:db/ident]} :db/tupleType :db/tupleTypes :db/tupleAttrs]";
+        let entity = read_one(&ident.to_string())?;
+        let found = self.pull_one(&Source::default(), pattern, &entity)?;
+        let name = |form: &Edn| form.as_keyword().map(|ident| ident.name().to_owned());
+        let of = |key: &str| found.get(key).and_then(|value| value.get("db/ident")).and_then(name);
+        let Some(value_type) = of("db/valueType") else { return Ok(None) };
+        let many = of("db/cardinality").is_some_and(|cardinality| cardinality == "many");
+        let mut slots: Vec<String> = found.get("db/tupleType").and_then(name).into_iter().collect();
+        slots.extend(
+            found.get("db/tupleTypes").and_then(Edn::as_seq).unwrap_or_default().iter().filter_map(name),
+        );
+        for member in found.get("db/tupleAttrs").and_then(Edn::as_seq).unwrap_or_default() {
+            let known =
+                member.as_keyword().map(|member| self.attribute(source, member)).transpose()?.flatten();
+            slots.extend(known.map(|member| member.value_type));
+        }
+        Ok(Some(Attribute { value_type, many, slots }))
+    }
+}
