@@ -97,3 +97,6 @@ impl Engine for DbEngine {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

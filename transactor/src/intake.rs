@@ -136,11 +136,8 @@ impl<E: Engine> Intake<E> {
                 Error::new(Code::TransactionTooLarge, message).hint("send it as several transactions")
             );
         }
-        if self.shared.queued_bytes.load(Ordering::Relaxed) + size > MAX_QUEUED_BYTES {
-            return Err(
-                Error::new(Code::Overloaded, "too many transactions are waiting").with("retry-after-ms", 100)
-            );
-        }
+        // Counted before it can be evaluated, so that the count never falls below what waits.
+        let waiting = Counted::new(&self.shared.queued_bytes, size)?;
         if self.shared.max_novelty_bytes.is_some_and(|max| self.shared.committed.novelty_bytes() > max) {
             let error = Error::new(Code::Overloaded, "the index is behind; transactions wait for it");
             return Err(error.hint("try again in a moment").with("retry-after-ms", 200));
@@ -148,7 +145,7 @@ impl<E: Engine> Intake<E> {
         let actor = self.shared.actor(incarnation)?;
         let (waiter, answer) = oneshot::channel();
         if actor.enter(request, waiter)? {
-            self.shared.queued_bytes.fetch_add(size, Ordering::Relaxed);
+            waiting.keep();
             self.shared.workers.schedule(&actor);
         }
         Ok(answer)
@@ -189,6 +186,34 @@ impl<E: Engine> Shared<E> {
         let actors: Vec<_> =
             self.actors.lock().expect("no holder of the actors panics").values().cloned().collect();
         actors.iter().for_each(|actor| self.workers.schedule(actor));
+    }
+}
+
+/// Bytes counted as waiting; taken off again unless kept.
+struct Counted<'a> {
+    total: &'a AtomicUsize,
+    size: usize,
+}
+
+impl<'a> Counted<'a> {
+    fn new(total: &'a AtomicUsize, size: usize) -> Result<Self, Error> {
+        let this = Self { total, size };
+        if total.fetch_add(size, Ordering::Relaxed) + size > MAX_QUEUED_BYTES {
+            return Err(
+                Error::new(Code::Overloaded, "too many transactions are waiting").with("retry-after-ms", 100)
+            );
+        }
+        Ok(this)
+    }
+
+    fn keep(mut self) {
+        self.size = 0;
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.total.fetch_sub(self.size, Ordering::Relaxed);
     }
 }
 
