@@ -86,7 +86,7 @@ impl Lowering<'_> {
             let ast::Input::Binding(binding, _) = form else { continue };
             match binding {
                 Binding::Blank => {}
-                Binding::Scalar(var) => self.fix(*var, Fixed::Input(input, None)),
+                Binding::Scalar(var) => self.fix(*var, Fixed::Input(input, None), &mut nodes),
                 Binding::Tuple(slots) => self.tuple_input(input, slots, &mut nodes),
                 Binding::Collection(var) => {
                     nodes.push(self.rows_input(input, vec![*var], true));
@@ -104,13 +104,18 @@ impl Lowering<'_> {
         let slots = self.distinct_terms(slots.to_vec(), nodes);
         for (slot, var) in slots.into_iter().enumerate() {
             if let Some(var) = var {
-                self.fix(var, Fixed::Input(input, Some(slot)));
+                self.fix(var, Fixed::Input(input, Some(slot)), nodes);
             }
         }
     }
 
     /// Fixes `var`, and the forms in which databases know it.
-    fn fix(&mut self, var: VarId, value: Fixed) {
+    fn fix(&mut self, var: VarId, value: Fixed, nodes: &mut Conj) {
+        if self.fixed.iter().any(|(known, _)| *known == var) {
+            let twin = self.fresh();
+            nodes.push(Node::Same(var, twin));
+            return self.fixed.push((twin, value));
+        }
         self.fixed.push((var, value));
         let given = self.given.iter().enumerate().filter(|(_, given)| given.given == var);
         self.fixed.extend(given.map(|(i, given)| (given.resolved, Fixed::Given(i))));
@@ -209,11 +214,37 @@ impl Lowering<'_> {
 
     fn or(&mut self, or: &ast::Or, scope: &mut Scope, out: &mut Conj) -> Result<(), Error> {
         let join: Vec<VarId> = or.join.iter().map(|v| self.var(*v, &mut scope.names, scope.open)).collect();
-        let required = join[..or.required].iter().copied().collect();
-        let branches: Result<Vec<Conj>, Error> =
-            or.branches.iter().map(|branch| self.conj(branch, scope)).collect();
-        out.push(Node::Or(OrNode { join, required, branches: branches? }));
+        let mut required: VarSet = join[..or.required].iter().copied().collect();
+        let mut branches = Vec::with_capacity(or.branches.len());
+        for branch in &or.branches {
+            let branch = self.conj(branch, scope)?;
+            let bound = self.binds(&branch);
+            required.extend(join.iter().copied().filter(|var| !bound.has(*var)));
+            branches.push(branch);
+        }
+        out.push(Node::Or(OrNode { join, required, branches }));
         Ok(())
+    }
+
+    /// The variables that a conjunction can bind by itself.
+    fn binds(&self, body: &[Node]) -> VarSet {
+        let mut bound: VarSet = self.fixed.iter().map(|(var, _)| *var).collect();
+        loop {
+            let before = bound.clone();
+            for node in body {
+                let ready = match node {
+                    Node::Filter(_) | Node::Not(_) => false,
+                    Node::Same(x, y) => bound.has(*x) || bound.has(*y),
+                    _ => bound.covers(&node.needs()),
+                };
+                if ready {
+                    bound.join(&node.vars());
+                }
+            }
+            if bound == before {
+                return bound;
+            }
+        }
     }
 
     fn term(&mut self, term: Term, scope: &mut Scope) -> Option<VarId> {
