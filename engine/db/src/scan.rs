@@ -14,6 +14,8 @@ pub(crate) mod window;
 
 use std::ops::Bound;
 
+use smallvec::SmallVec;
+
 use crate::Result;
 use crate::database::Db;
 use crate::id::AttrId;
@@ -83,23 +85,23 @@ impl<'a> Scan<'a> {
 /// Every source that has rows in `range`.
 fn open(db: &Db, range: &Range, columns: Columns) -> Result<Merge> {
     let window = db.window();
-    let mut merge = Merge { index: range.index, window, columns, cursors: smallvec::SmallVec::new() };
+    let mut cursors = SmallVec::new();
     for held in db.layers() {
         let Some(span) = Span::of(&window, held) else { continue };
         let levels = held.layer.levels(range.index, held.end);
-        let cursors = levels
+        let runs = levels
             .runs()
             .filter_map(|run| RunCursor::open(&held.layer, run, span, range, window.history))
             .map(Cursor::Run);
-        merge.cursors.extend(cursors);
+        cursors.extend(runs);
     }
     for (tree, role) in db.trees(range.index, &window) {
-        merge.cursors.extend(TreeCursor::open(tree, role, &window, range).map(Cursor::Tree));
+        cursors.extend(TreeCursor::open(tree, role, &window, range).map(Cursor::Tree));
     }
     for column in TableColumn::ALL {
-        merge.cursors.extend(TableCursor::open(db, column, &window, range)?.map(Cursor::Table));
+        cursors.extend(TableCursor::open(db, column, &window, range)?.map(Cursor::Table));
     }
-    Ok(merge)
+    Ok(Merge::new(range.index, window, columns, cursors))
 }
 
 fn by_value(db: &Db, a: AttrId, range: &Range) -> Result<ByValue> {

@@ -2,6 +2,7 @@
 
 mod check;
 mod model;
+mod naive_build;
 mod random;
 mod smoke;
 

@@ -1,7 +1,8 @@
 //! The one merge of all sorted sources, a stretch at a time.
 //!
 //! The source with the least head gives all its rows up to the next source's head in one go; only facts that lie in
-//! several sources are netted one by one. O(stretches * sources + rows).
+//! several sources are netted one by one. The sources are kept in the order of their heads, so a step costs a
+//! comparison or two, not one a source.
 
 use std::cmp::Ordering;
 
@@ -18,98 +19,89 @@ use crate::range::{Batch, Columns};
 
 /// Sources under one index, each at its least row not yet emitted.
 pub(crate) struct Merge {
-    pub(crate) index: Index,
-    pub(crate) window: Window,
-    pub(crate) columns: Columns,
-    pub(crate) cursors: SmallVec<[Cursor; 6]>,
-}
-
-/// What the heads say is next.
-enum Next {
-    End,
-    /// this source alone, up to the head of that one
-    Stretch(usize, Option<usize>),
-    /// the fact at this source's head lies in others too
-    Fact(usize),
+    index: Index,
+    window: Window,
+    columns: Columns,
+    cursors: SmallVec<[Cursor; 6]>,
+    /// the sources that have rows left, by their heads; what is not in it has yet to be loaded and placed
+    order: SmallVec<[usize; 8]>,
+    unplaced: SmallVec<[usize; 8]>,
 }
 
 impl Merge {
+    pub(crate) fn new(
+        index: Index,
+        window: Window,
+        columns: Columns,
+        cursors: SmallVec<[Cursor; 6]>,
+    ) -> Merge {
+        let unplaced = (0..cursors.len()).collect();
+        Merge { index, window, columns, cursors, order: SmallVec::new(), unplaced }
+    }
+
     /// Emits rows until the batch is full or the sources are at their end.
     pub(crate) fn fill(&mut self, batch: &mut Batch) -> Result<()> {
         while !emit::is_full(batch) {
-            self.cursors.iter_mut().try_for_each(Cursor::load)?;
-            self.cursors.retain(|cursor| cursor.head().is_some());
-            match self.next() {
-                Next::End => return Ok(()),
-                Next::Fact(at) => self.fact(at, batch),
-                Next::Stretch(at, _) if self.must_judge(at) => self.fact(at, batch),
-                Next::Stretch(at, bound) => self.stretch(at, bound, batch)?,
+            self.place()?;
+            let Some(&least) = self.order.first() else { return Ok(()) };
+            let ties = self.ties();
+            if ties > 1 || self.window.careful || self.cursors[least].shows_facts_only(&self.window) {
+                self.fact(ties, batch);
+            } else {
+                self.stretch(batch)?;
             }
         }
         Ok(())
     }
 
-    fn must_judge(&self, at: usize) -> bool {
-        self.window.careful || self.cursors[at].shows_facts_only(&self.window)
+    /// Loads the sources that moved and puts them where their heads belong; those at their end leave.
+    fn place(&mut self) -> Result<()> {
+        while let Some(moved) = self.unplaced.last().copied() {
+            self.cursors[moved].load()?;
+            self.unplaced.pop();
+            let Some(head) = self.cursors[moved].head() else { continue };
+            let before = |&&other: &&usize| self.cmp_head(other, &head) == Ordering::Less;
+            let place = self.order.iter().take_while(before).count();
+            self.order.insert(place, moved);
+        }
+        Ok(())
     }
 
-    fn next(&self) -> Next {
-        let mut least: Option<(usize, DatomRef<'_>)> = None;
-        let mut second: Option<(usize, DatomRef<'_>)> = None;
-        let mut tied = false;
-        for (i, cursor) in self.cursors.iter().enumerate() {
-            let Some(head) = cursor.head() else { continue };
-            let order = least.as_ref().map_or(Ordering::Less, |(_, held)| self.index.cmp_eav(&head, held));
-            match order {
-                Ordering::Less => {
-                    second = least.replace((i, head));
-                    tied = false;
-                }
-                Ordering::Equal => tied = true,
-                Ordering::Greater => {
-                    let nearer =
-                        |(_, held): &(usize, DatomRef<'_>)| self.index.cmp_eav(&head, held) == Ordering::Less;
-                    if second.as_ref().is_none_or(nearer) {
-                        second = Some((i, head));
-                    }
-                }
-            }
-        }
-        match least {
-            None => Next::End,
-            Some((at, _)) if tied => Next::Fact(at),
-            Some((at, _)) => Next::Stretch(at, second.map(|(bound, _)| bound)),
-        }
+    fn cmp_head(&self, cursor: usize, row: &DatomRef<'_>) -> Ordering {
+        let head = self.cursors[cursor].head().expect("a placed source has a head");
+        self.index.cmp_eav(&head, row)
     }
 
-    fn stretch(&mut self, at: usize, bound: Option<usize>, batch: &mut Batch) -> Result<()> {
-        let Some(bound) = bound else {
-            return self.cursors[at].emit(None, self.columns, &self.window, batch);
+    /// How many sources have the least head's fact.
+    fn ties(&self) -> usize {
+        let [least, others @ ..] = &self.order[..] else { return 0 };
+        let Some(head) = self.cursors[*least].head().filter(|_| !others.is_empty()) else { return 1 };
+        1 + others.iter().take_while(|&&other| self.cmp_head(other, &head) == Ordering::Equal).count()
+    }
+
+    fn stretch(&mut self, batch: &mut Batch) -> Result<()> {
+        let least = self.order.remove(0);
+        self.unplaced.push(least);
+        let Some(&next) = self.order.first() else {
+            return self.cursors[least].emit(None, self.columns, &self.window, batch);
         };
-        let [cursor, bound] = self.cursors.get_disjoint_mut([at, bound]).expect("two different sources");
-        cursor.emit(bound.head().as_ref(), self.columns, &self.window, batch)
+        let [cursor, next] = self.cursors.get_disjoint_mut([least, next]).expect("two different sources");
+        cursor.emit(next.head().as_ref(), self.columns, &self.window, batch)
     }
 
-    /// Nets the fact at the head of source `at` over all sources and goes past it.
-    fn fact(&mut self, at: usize, batch: &mut Batch) {
+    /// Nets the fact at the head of the first `ties` sources and goes past it.
+    fn fact(&mut self, ties: usize, batch: &mut Batch) {
         let mut marks = Marks::new();
-        let mut passed: SmallVec<[usize; 6]> = SmallVec::from_elem(0, self.cursors.len());
-        let Some(head) = self.cursors[at].head() else { return };
-        for (i, cursor) in self.cursors.iter().enumerate() {
-            let same = |row: DatomRef<'_>| self.index.cmp_eav(&row, &head) == Ordering::Equal;
-            if cursor.head().is_some_and(same) {
-                passed[i] = cursor.peek_fact(&mut marks);
-            }
-        }
+        let mut passed: SmallVec<[usize; 8]> = SmallVec::new();
+        passed.extend(self.order[..ties].iter().map(|&at| self.cursors[at].peek_fact(&mut marks)));
         self.window.net(&mut marks);
+        let head = self.cursors[self.order[0]].head().expect("a placed source has a head");
         for mark in &marks {
-            let row = DatomRef { t: T(mark.t), added: mark.added, ..head };
-            emit::row(batch, self.columns, &row);
+            emit::row(batch, self.columns, &DatomRef { t: T(mark.t), added: mark.added, ..head });
         }
-        for (cursor, rows) in self.cursors.iter_mut().zip(passed) {
-            if rows > 0 {
-                cursor.advance(rows);
-            }
+        self.unplaced.extend(self.order.drain(..ties));
+        for (&at, rows) in self.unplaced.iter().zip(passed) {
+            self.cursors[at].advance(rows);
         }
     }
 }

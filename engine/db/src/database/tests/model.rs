@@ -68,9 +68,7 @@ impl Model {
     fn shown(&self) -> Vec<Datom> {
         let mut shown: Vec<Datom> = Vec::new();
         for datom in self.log() {
-            let unkept = !self.options.keep_history
-                || self.schemas[datom.t.0 as usize].attribute(datom.a).is_some_and(|a| a.no_history);
-            if !datom.added && unkept {
+            if !datom.added && !self.is_kept(&datom) {
                 let start = shown.iter().rposition(|held| same_fact(held, &datom)).expect("an interval ends");
                 shown.remove(start);
             } else {
@@ -78,6 +76,12 @@ impl Model {
             }
         }
         shown
+    }
+
+    /// The interval that this retraction ends stays readable.
+    pub(super) fn is_kept(&self, datom: &Datom) -> bool {
+        let schema = &self.schemas[datom.t.0 as usize];
+        self.options.keep_history && !schema.attribute(datom.a).is_some_and(|a| a.no_history)
     }
 
     /// What the view shows, in log order.

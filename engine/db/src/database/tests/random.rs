@@ -5,12 +5,12 @@ use std::sync::Arc;
 use annals_edn::Keyword;
 use bigdecimal::BigDecimal;
 
-use super::check;
 use super::model::Model;
+use super::{check, naive_build};
 use crate::bootstrap::{self, attr};
 use crate::novelty::Tuning;
 use crate::{
-    AttrId, Datom, Db, EntityId, Incarnation, Index, Key, Options, Partition, Range, T, TxBody, Value,
+    AttrId, Code, Datom, Db, EntityId, Incarnation, Index, Key, Options, Partition, Range, T, TxBody, Value,
     ValueType, View,
 };
 
@@ -125,6 +125,12 @@ impl Walk {
                 self.held.push((db.fork(), model.clone()));
                 continue;
             }
+            if self.random.one_in(9) && self.index(on) {
+                if on == newest {
+                    newest = self.held.len() - 1;
+                }
+                continue;
+            }
             let facts = if self.random.one_in(10) { self.alteration(on) } else { self.facts(on) };
             self.apply(on, facts);
             if on == newest {
@@ -135,6 +141,20 @@ impl Walk {
                 self.check(looked, 1);
             }
         }
+    }
+
+    /// Moves a value to a root at a random t, and opens that root on its own; false when no root can carry it.
+    fn index(&mut self, on: usize) -> bool {
+        let (db, model) = self.held[on].clone();
+        let first = db.base_t().0.max(1);
+        if model.basis().0 < first {
+            return false;
+        }
+        let t = T(first + self.random.below(model.basis().0 + 1 - first));
+        let base = naive_build::build(&model.at(t), db.incarnation(), &mut self.random);
+        self.held.push((Db::open(base.clone()), model.at(t)));
+        self.held.push((db.adopt(base).unwrap(), model));
+        true
     }
 
     pub(super) fn check_all(&mut self, views: usize) {
@@ -151,10 +171,16 @@ impl Walk {
         check::everything(&db, &model, View::default(), &mut self.random, &context);
         for _ in 0..views {
             let t = T(self.random.below(model.basis().0 + 1));
-            let (db, model) = if self.random.one_in(2) {
-                (db.at(t).unwrap(), model.at(t))
-            } else {
-                (db.clone(), model.clone())
+            let (db, model) = match self.random.one_in(2) {
+                true => match db.at(t) {
+                    Ok(at) => (at, model.at(t)),
+                    Err(error) => {
+                        let exact_from = db.base().expect("only roots forget").root.exact_from;
+                        assert!(t < exact_from && error.code() == Code::BasisCollected, "{context} {error}");
+                        continue;
+                    }
+                },
+                false => (db.clone(), model.clone()),
             };
             let view = self.view(model.basis());
             check::everything(&db, &model, view, &mut self.random, &format!("{context} at {} {view:?}", t.0));
