@@ -10,7 +10,7 @@ use crate::value::{Value, ValueRef, ValueType};
 #[derive(Clone, Debug, Default)]
 pub struct TextColumn {
     buffers: Vec<Arc<[u8]>>,
-    own: Vec<u8>,
+    own: String,
     views: Vec<View>,
 }
 
@@ -20,6 +20,12 @@ struct View {
     buffer: u32,
     start: u32,
     len: u32,
+}
+
+impl View {
+    fn range(self) -> std::ops::Range<usize> {
+        self.start as usize..(self.start + self.len) as usize
+    }
 }
 
 impl TextColumn {
@@ -35,27 +41,30 @@ impl TextColumn {
         self.views.is_empty()
     }
 
-    /// The text of row `i`. O(1).
+    /// The text of row `i`. O(1) for the column's own texts, O(len) for shared ones, which are checked.
     #[must_use]
     pub fn get(&self, i: usize) -> &str {
-        std::str::from_utf8(self.bytes(i)).expect("only text is pushed")
+        let view = self.views[i];
+        match view.buffer {
+            0 => &self.own[view.range()],
+            _ => std::str::from_utf8(self.bytes(i)).expect("only text is shared"),
+        }
     }
 
     /// The bytes of row `i`. O(1).
     #[must_use]
     pub fn bytes(&self, i: usize) -> &[u8] {
         let view = self.views[i];
-        let buffer: &[u8] = match view.buffer {
-            0 => &self.own,
-            n => &self.buffers[n as usize - 1],
-        };
-        &buffer[view.start as usize..(view.start + view.len) as usize]
+        match view.buffer {
+            0 => &self.own.as_bytes()[view.range()],
+            n => &self.buffers[n as usize - 1][view.range()],
+        }
     }
 
     /// Copies `text` into the column.
     pub fn push(&mut self, text: &str) {
         let view = View { buffer: 0, start: self.own.len() as u32, len: text.len() as u32 };
-        self.own.extend_from_slice(text.as_bytes());
+        self.own.push_str(text);
         self.views.push(view);
     }
 
@@ -93,11 +102,22 @@ impl TextColumn {
         self.views.clear();
     }
 
-    /// The rows of `rows`, in that order. Buffers are shared, own bytes are copied once.
+    /// The rows of `rows`, in that order. Buffers are shared, own texts copied. O(rows + their own bytes).
     #[must_use]
     pub fn gather(&self, rows: &[u32]) -> TextColumn {
-        let views = rows.iter().map(|&row| self.views[row as usize]).collect();
-        TextColumn { buffers: self.buffers.clone(), own: self.own.clone(), views }
+        let mut picked = TextColumn {
+            buffers: self.buffers.clone(),
+            own: String::new(),
+            views: Vec::with_capacity(rows.len()),
+        };
+        for &row in rows {
+            let view = self.views[row as usize];
+            match view.buffer {
+                0 => picked.push(&self.own[view.range()]),
+                _ => picked.views.push(view),
+            }
+        }
+        picked
     }
 }
 

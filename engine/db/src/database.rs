@@ -16,11 +16,12 @@ pub(crate) mod trees;
 
 use std::sync::{Arc, LazyLock};
 
+use rustc_hash::FxHashSet;
 use smallvec::SmallVec;
 
 use crate::bootstrap;
 use crate::datom::Datom;
-use crate::id::T;
+use crate::id::{AttrId, T};
 use crate::novelty::{Layer, Marks, Tuning};
 use crate::range::{Columns, Range};
 pub use crate::scan::Scan;
@@ -90,11 +91,11 @@ struct Origin {
 }
 
 impl Origin {
-    /// What the writer of a datom knows about it, given what is known at its transaction.
-    fn marks(&self, known: &Known, datom: &Datom) -> Marks {
-        let no_history = || known.schema.attribute(datom.a).is_some_and(|attribute| attribute.no_history);
+    /// What the writer of a datom knows about it, given schema and AVET after its transaction.
+    fn marks(&self, schema: &Schema, avet: &FxHashSet<AttrId>, datom: &Datom) -> Marks {
+        let no_history = || schema.attribute(datom.a).is_some_and(|attribute| attribute.no_history);
         Marks {
-            in_avet: known.avet.contains(&datom.a),
+            in_avet: avet.contains(&datom.a),
             unkept: !datom.added && (!self.options.keep_history || no_history()),
         }
     }

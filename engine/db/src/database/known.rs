@@ -84,6 +84,12 @@ impl Known {
         Known::default_at(t, schema, avet)
     }
 
+    /// Schema and AVET at `t`; `None` before the oldest version kept.
+    pub(crate) fn version_at(&self, t: T) -> Option<(&Schema, &FxHashSet<AttrId>)> {
+        let n = self.versions.partition_point(|version| version.since <= t);
+        self.versions[..n].last().map(|version| (&*version.schema, &*version.avet))
+    }
+
     /// As it stood at `t`; `None` before the oldest version kept.
     pub(crate) fn at(&self, t: T) -> Option<Known> {
         let n = self.versions.partition_point(|version| version.since <= t);

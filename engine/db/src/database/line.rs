@@ -14,22 +14,29 @@ use crate::log::TxBody;
 use crate::novelty::Layer;
 use crate::range::{Batch, Columns, Range};
 
+/// More layers than this are brought together before anything is added: every read looks into each.
+const MAX_LAYERS: usize = 8;
+
 impl Db {
     /// This value after one decided transaction, which must continue it (`t == basis + 1`). O(datoms) and, when the
     /// schema changes, O(schema). Shares the novelty when this value is the newest of its line, branches otherwise.
     ///
-    /// Only the owner of a line (who applies what was committed) may apply to its newest value. Speculation and `with`
-    /// start from [`Db::fork`].
+    /// Only the owner of a line applies to its newest value: what was committed, or what it expects to be committed. If
+    /// that is discarded, the line goes on from the committed value as a branch, until the next root. Everybody else
+    /// (`with`) starts from [`Db::fork`].
     ///
     /// # Errors
     /// `DIVERGED` when the body does not continue this value.
     pub fn apply(&self, body: &Arc<TxBody>) -> Result<Db> {
         self.check_chain(body)?;
+        if self.layers.len() > MAX_LAYERS {
+            return self.flattened().apply(body);
+        }
         let known = match self.known.schema.apply(body)? {
             None => self.known.clone(),
             Some(schema) => Arc::new(self.known.changed(body.t, schema, |a| self.is_virgin(a))),
         };
-        let marks = |datom: &Datom| self.origin.marks(&known, datom);
+        let marks = |datom: &Datom| self.origin.marks(&known.schema, &known.avet, datom);
         let mut layers = self.layers.clone();
         let top = layers.last_mut().expect("a value has the line's layer");
         match top.layer.append(self.basis, body, marks) {

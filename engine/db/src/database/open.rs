@@ -52,18 +52,29 @@ impl Db {
         }
         let known = Arc::new(self.known.rebased(&base));
         let options = self.options();
-        let origin = Origin { incarnation: self.incarnation(), options, base: Some(base) };
+        let origin = Arc::new(Origin { incarnation: self.incarnation(), options, base: Some(base) });
+        Ok(self.regenerated(origin, known))
+    }
+
+    /// The same value with all its layers in one.
+    pub(super) fn flattened(&self) -> Db {
+        self.regenerated(self.origin.clone(), self.known.clone())
+    }
+
+    /// A new generation: what is newer than the origin's root, appended again.
+    fn regenerated(&self, origin: Arc<Origin>, known: Arc<Known>) -> Db {
+        let base = origin.base.as_ref().map_or(T(0), Base::t);
         let tuning = self.layers[self.layers.len() - 1].layer.tuning;
-        let mut layers = fresh_layers(t, tuning);
+        let mut layers = fresh_layers(base, tuning);
         let Held { layer, end, upto } = layers.last_mut().expect("fresh layers have the line's");
-        for t in t.0 + 1..=self.basis.0 {
+        for t in base.0 + 1..=self.basis.0 {
             let body = self.novel(t).expect("novelty has every transaction since the root");
-            let known = known.at(body.t).expect("a line on a root knows every schema since");
-            let marks = |datom: &Datom| origin.marks(&known, datom);
+            let (schema, avet) = known.version_at(body.t).expect("a line knows every schema since its root");
+            let marks = |datom: &Datom| origin.marks(schema, avet, datom);
             *end = layer.append(T(t - 1), &body, marks).expect("a fresh layer takes what follows");
             *upto = t;
         }
-        Ok(Db { origin: Arc::new(origin), known, layers, ..self.clone() })
+        Db { origin, known, layers, ..self.clone() }
     }
 
     /// What was known of the schema at this basis, from the datoms of the schema alone: for a basis before all that

@@ -113,11 +113,6 @@ impl Layer {
         self.tip.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// True when no transaction was appended yet.
-    pub(crate) fn is_fresh(&self) -> bool {
-        self.rows.count() == 0
-    }
-
     pub(crate) fn events(&self) -> &Events {
         &self.events
     }

@@ -143,9 +143,14 @@ impl Walk {
         }
     }
 
-    /// Moves a value to a root at a random t, and opens that root on its own; false when no root can carry it.
+    /// Moves a value to a root at a random t, and opens that root on its own, or brings its layers
+    /// together; false when no root can carry it.
     fn index(&mut self, on: usize) -> bool {
         let (db, model) = self.held[on].clone();
+        if self.random.one_in(4) {
+            self.held.push((db.flattened(), model));
+            return true;
+        }
         let first = db.base_t().0.max(1);
         if model.basis().0 < first {
             return false;
