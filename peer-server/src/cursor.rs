@@ -1,5 +1,6 @@
 //! Where a result stands: tokens that any peer can go on from, and the producers of chunks.
 
+mod chunks;
 pub mod datoms;
 pub mod log;
 pub mod query;

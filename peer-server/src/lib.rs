@@ -12,6 +12,7 @@
 pub mod config;
 pub mod cursor;
 pub mod forward;
+pub mod plans;
 pub mod request;
 pub mod roots;
 pub mod server;

@@ -61,6 +61,7 @@ impl PeerServer {
             cluster_id: config.cluster_id,
             forward: Forward::new(peer.clone(), identity.clone()),
             peer: peer.clone(),
+            plans: Arc::default(),
             workers: Workers::new(WORKERS),
         });
         let handle = server.serve(routes(shared))?;

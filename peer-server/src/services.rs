@@ -15,6 +15,7 @@ use annals_wire::v1::query_service_server::QueryServiceServer;
 use annals_wire::v1::transact_service_server::TransactServiceServer;
 
 use crate::forward::Forward;
+use crate::plans::Plans;
 use crate::stream::Workers;
 
 /// The most bytes of a query request.
@@ -34,6 +35,8 @@ pub struct Shared {
     pub peer: Peer,
     /// the way to the writer
     pub forward: Forward,
+    /// queries asked before
+    pub plans: Arc<Plans>,
     /// what runs results
     pub workers: Workers,
 }

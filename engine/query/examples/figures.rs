@@ -40,26 +40,75 @@ const PEOPLE: &[(&str, &str, &str)] = &[
     ("qagg", "[:find ?n (count ?e) (avg ?s) (max ?a) :where [?e :name ?n] [?e :salary ?s] [?e :age ?a]]", ""),
 ];
 
-const FOLLOWS: &str = "[[(follows ?x ?y) [?x :follows ?y]] [(follows ?x ?y) [?x :follows ?t] (follows ?t ?y)]]";
+const FOLLOWS: &str =
+    "[[(follows ?x ?y) [?x :follows ?y]] [(follows ?x ?y) [?x :follows ?t] (follows ?t ?y)]]";
 const RIGHT: &str = "[[(needs ?x ?y) [?x :dep ?y]] [(needs ?x ?y) [?x :dep ?t] (needs ?t ?y)]]";
 const LEFT: &str = "[[(needs ?x ?y) [?x :dep ?y]] [(needs ?x ?y) (needs ?x ?t) [?t :dep ?y]]]";
 const NET: &str = "[[(net1 ?a1 ?a2) [?x :release/artists ?a1] [?x :release/artists ?a2] [(!= ?a1 ?a2)]]
  [(net ?a1 ?a2) (net1 ?a1 ?a2)] [(net ?a1 ?a2) (net1 ?a1 ?x) (net ?x ?a2)]]";
-const GRAPHS: &[&str] =
-    &["wide-3x3", "wide-5x3", "wide-7x3", "wide-4x6", "long-10x3", "long-30x3", "long-30x5", "rand-1000x2000"];
+const GRAPHS: &[&str] = &[
+    "wide-3x3",
+    "wide-5x3",
+    "wide-7x3",
+    "wide-4x6",
+    "long-10x3",
+    "long-30x3",
+    "long-30x5",
+    "rand-1000x2000",
+];
 
 const MBRAINZ: &[(&str, &str, &str)] = &[
-    ("m1", "[:find ?t ?y :in $ ?n :where [?a :artist/name ?n] [?r :release/artists ?a] [?r :release/name ?t] [?r :release/year ?y]]", r#""John Lennon""#),
-    ("m2", "[:find ?t ?ln ?cn :in $ ?n :where [?a :artist/name ?n] [?r :release/artists ?a] [?r :release/name ?t] [?r :release/labels ?l] [?l :label/name ?ln] [?r :release/country ?c] [?c :country/name ?cn]]", r#""Pink Floyd""#),
-    ("m3", "[:find ?t :in $ ?n :where [?r :release/name ?t] [?r :release/artists ?a] [?a :artist/name ?n]]", r#""Paul McCartney""#),
+    (
+        "m1",
+        "[:find ?t ?y :in $ ?n :where [?a :artist/name ?n] [?r :release/artists ?a] [?r :release/name ?t] [?r :release/year ?y]]",
+        r#""John Lennon""#,
+    ),
+    (
+        "m2",
+        "[:find ?t ?ln ?cn :in $ ?n :where [?a :artist/name ?n] [?r :release/artists ?a] [?r :release/name ?t] [?r :release/labels ?l] [?l :label/name ?ln] [?r :release/country ?c] [?c :country/name ?cn]]",
+        r#""Pink Floyd""#,
+    ),
+    (
+        "m3",
+        "[:find ?t :in $ ?n :where [?r :release/name ?t] [?r :release/artists ?a] [?a :artist/name ?n]]",
+        r#""Paul McCartney""#,
+    ),
     ("m4", "[:find ?y (count ?r) :where [?r :release/year ?y]]", ""),
-    ("m5", "[:find ?cn (count ?r) :with ?a :where [?r :release/artists ?a] [?a :artist/country ?c] [?c :country/name ?cn]]", ""),
-    ("m6", "[:find ?n :in $ ?ln :where [?l :label/name ?ln] [?r :release/labels ?l] [?r :release/artists ?a] [?a :artist/name ?n]]", r#""Atlantic""#),
-    ("m7", "[:find ?n1 ?n2 :in $ ?n1 :where [?a1 :artist/name ?n1] [?r1 :release/artists ?a1] [?r1 :release/labels ?l] [?r1 :release/year ?y] [?r2 :release/labels ?l] [?r2 :release/year ?y] [?r2 :release/artists ?a2] [?a2 :artist/name ?n2] [(!= ?a1 ?a2)]]", r#""John Lennon""#),
-    ("m8", "[:find ?r ?t :where [?r :release/year 1970] [?r :release/name ?t] (not [?r :release/labels _])]", ""),
-    ("m9", "[:find ?n2 :in $ % ?n :where [?a1 :artist/name ?n] (net1 ?a1 ?a2) [?a2 :artist/name ?n2]]", "RULES \"George Harrison\""),
-    ("m10", "[:find ?n2 :in $ % ?n :where [?a1 :artist/name ?n] (net ?a1 ?a2) [?a2 :artist/name ?n2]]", "RULES \"George Harrison\""),
-    ("m11", "[:find ?an ?rn ?ln :where [?r :release/artists ?a] [?a :artist/name ?an] [?r :release/name ?rn] [?r :release/labels ?l] [?l :label/name ?ln] [?r :release/year ?y] [(< ?y 1970)]]", ""),
+    (
+        "m5",
+        "[:find ?cn (count ?r) :with ?a :where [?r :release/artists ?a] [?a :artist/country ?c] [?c :country/name ?cn]]",
+        "",
+    ),
+    (
+        "m6",
+        "[:find ?n :in $ ?ln :where [?l :label/name ?ln] [?r :release/labels ?l] [?r :release/artists ?a] [?a :artist/name ?n]]",
+        r#""Atlantic""#,
+    ),
+    (
+        "m7",
+        "[:find ?n1 ?n2 :in $ ?n1 :where [?a1 :artist/name ?n1] [?r1 :release/artists ?a1] [?r1 :release/labels ?l] [?r1 :release/year ?y] [?r2 :release/labels ?l] [?r2 :release/year ?y] [?r2 :release/artists ?a2] [?a2 :artist/name ?n2] [(!= ?a1 ?a2)]]",
+        r#""John Lennon""#,
+    ),
+    (
+        "m8",
+        "[:find ?r ?t :where [?r :release/year 1970] [?r :release/name ?t] (not [?r :release/labels _])]",
+        "",
+    ),
+    (
+        "m9",
+        "[:find ?n2 :in $ % ?n :where [?a1 :artist/name ?n] (net1 ?a1 ?a2) [?a2 :artist/name ?n2]]",
+        "RULES \"George Harrison\"",
+    ),
+    (
+        "m10",
+        "[:find ?n2 :in $ % ?n :where [?a1 :artist/name ?n] (net ?a1 ?a2) [?a2 :artist/name ?n2]]",
+        "RULES \"George Harrison\"",
+    ),
+    (
+        "m11",
+        "[:find ?an ?rn ?ln :where [?r :release/artists ?a] [?a :artist/name ?an] [?r :release/name ?rn] [?r :release/labels ?l] [?l :label/name ?ln] [?r :release/year ?y] [(< ?y 1970)]]",
+        "",
+    ),
 ];
 
 /// Attributes that are indexed beside those the schema indexes.
@@ -147,7 +196,14 @@ impl Figures {
         let started = Instant::now();
         let mut datoms = 0;
         for file in [
-            "schema", "enums", "super-enums", "artists", "areleases", "areleases-artists", "labels", "releases",
+            "schema",
+            "enums",
+            "super-enums",
+            "artists",
+            "areleases",
+            "areleases-artists",
+            "labels",
+            "releases",
             "releases-artists",
         ] {
             let text = self.read(&format!("mbrainz/{file}.edn"))?;
@@ -157,7 +213,8 @@ impl Figures {
                 if batch.is_empty() {
                     break;
                 }
-                datoms += store.transact_form(&Edn::new(Node::Vector(batch.into_iter().map(indexed).collect())))?;
+                datoms +=
+                    store.transact_form(&Edn::new(Node::Vector(batch.into_iter().map(indexed).collect())))?;
             }
         }
         let seconds = started.elapsed().as_secs_f64();
@@ -212,7 +269,9 @@ impl Figures {
         }
         times.sort_by(f64::total_cmp);
         let (median, least) = (times[times.len() / 2], times[0]);
-        println!("{name:<22} rows {rows:>7}  median {median:>9.4} ms  min {least:>9.4}  first {cold:>8.3}  read {read}");
+        println!(
+            "{name:<22} rows {rows:>7}  median {median:>9.4} ms  min {least:>9.4}  first {cold:>8.3}  read {read}"
+        );
         Ok(())
     }
 }
@@ -259,7 +318,11 @@ impl Store {
     }
 
     /// Entities for the ends of `edges`, and the edges; the id of each name.
-    fn edges(&mut self, attribute: &str, edges: &[(String, String)]) -> Outcome<std::collections::HashMap<String, u64>> {
+    fn edges(
+        &mut self,
+        attribute: &str,
+        edges: &[(String, String)],
+    ) -> Outcome<std::collections::HashMap<String, u64>> {
         let mut names: Vec<&String> = edges.iter().flat_map(|(x, y)| [x, y]).collect();
         names.sort();
         names.dedup();
@@ -281,7 +344,9 @@ impl Store {
 
 fn people_schema() -> String {
     let one = |name: &str, ty: &str| {
-        format!("{{:db/ident :{name} :db/valueType :db.type/{ty} :db/cardinality :db.cardinality/one :db/index true}}")
+        format!(
+            "{{:db/ident :{name} :db/valueType :db.type/{ty} :db/cardinality :db.cardinality/one :db/index true}}"
+        )
     };
     let many = |name: &str| {
         format!("{{:db/ident :{name} :db/valueType :db.type/ref :db/cardinality :db.cardinality/many}}")
@@ -314,11 +379,14 @@ fn person(json: &Json) -> String {
 fn indexed(form: Edn) -> Edn {
     let Node::Map(mut entries) = form.node else { return form };
     let ident = entries.iter().find_map(|(key, value)| match (&key.node, &value.node) {
-        (Node::Keyword(key), Node::Keyword(value)) if key.as_str() == "db/ident" => Some(value.as_str().to_owned()),
+        (Node::Keyword(key), Node::Keyword(value)) if key.as_str() == "db/ident" => {
+            Some(value.as_str().to_owned())
+        }
         _ => None,
     });
-    let attribute =
-        entries.iter().any(|(key, _)| matches!(&key.node, Node::Keyword(key) if key.as_str() == "db/valueType"));
+    let attribute = entries
+        .iter()
+        .any(|(key, _)| matches!(&key.node, Node::Keyword(key) if key.as_str() == "db/valueType"));
     if attribute && ident.is_some_and(|ident| INDEXED.contains(&ident.as_str())) {
         let keyword = Node::Keyword(annals_edn::Keyword::new("db/index"));
         entries.push((Edn::new(keyword), Edn::new(Node::Bool(true))));

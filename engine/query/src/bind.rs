@@ -141,9 +141,7 @@ impl Binder<'_, '_> {
         let Some(db) = self.sources.database(given.source) else { return Ok(None) };
         let found = match &given.role {
             Role::Entity => resolve::entity(db, datum).map(|found| found.map(Value::Ref)),
-            Role::Attribute => {
-                resolve::attribute(db, datum).map(|found| Some(Value::Ref(found.id.entity())))
-            }
+            Role::Attribute => resolve::attribute(db, datum).map(|found| Some(Value::Ref(found.id.entity()))),
             Role::ValueOf(attribute) => match db.schema().attribute(*attribute) {
                 Some(attribute) => resolve::value(db, attribute, datum),
                 None => Ok(None),

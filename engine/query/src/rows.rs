@@ -122,7 +122,8 @@ impl<'a> Rows<'a> {
             None => query.offset + position.rows,
         };
         let left = limit.saturating_sub(position.rows);
-        let state = if bound.nothing || left == 0 { State::Done } else { State::Pulling(Frame::empty(plan.width)) };
+        let state =
+            if bound.nothing || left == 0 { State::Done } else { State::Pulling(Frame::empty(plan.width)) };
         let env = Env {
             sources: bound.sources,
             base: base.clone(),
@@ -262,7 +263,9 @@ impl<'a> Rows<'a> {
         let mut marks = all.marks;
         for row in order {
             match kept.last() {
-                Some(last) if !self.shape.distinct && order::same_row(&cols, *last as usize, row as usize) => {
+                Some(last)
+                    if !self.shape.distinct && order::same_row(&cols, *last as usize, row as usize) =>
+                {
                     if !marks.is_empty() {
                         marks[*last as usize] = marks[*last as usize].min(marks[row as usize]);
                     }
@@ -271,7 +274,8 @@ impl<'a> Rows<'a> {
             }
         }
         if !marks.is_empty() {
-            let given = kept.iter().skip(self.skip as usize).take(usize::try_from(self.left).unwrap_or(usize::MAX));
+            let given =
+                kept.iter().skip(self.skip as usize).take(usize::try_from(self.left).unwrap_or(usize::MAX));
             let marks: Vec<u32> = given.map(|row| marks[*row as usize]).collect();
             self.refuse_marked(&marks)?;
         }
@@ -299,7 +303,8 @@ impl<'a> Rows<'a> {
         // Groups are sorted by the find columns that are not aggregated, entities first.
         for column in &self.shape.canonical {
             let at = (0..self.shape.find.len()).filter(|i| {
-                self.shape.find[*i] == *column && !matches!(self.shape.elements[*i], FindElem::Aggregate { .. })
+                self.shape.find[*i] == *column
+                    && !matches!(self.shape.elements[*i], FindElem::Aggregate { .. })
             });
             keys.extend(at.map(SortKey::index));
         }
@@ -379,7 +384,11 @@ impl ResultShape {
         let streams = query.order_by.is_empty() && !aggregates;
         let mode = match (lead, plan.lead) {
             (Some(column), Some(lead)) if streams && basis[column] == lead => {
-                if plan.single { Mode::Pass(column) } else { Mode::ByLead(column) }
+                if plan.single {
+                    Mode::Pass(column)
+                } else {
+                    Mode::ByLead(column)
+                }
             }
             _ => Mode::Whole,
         };

@@ -1,28 +1,92 @@
 //! Queries and pulls, run by the engine.
 
-use annals_edn::{Code, Error};
-use annals_peer::db::Db;
-use annals_wire::v1;
+use std::sync::Arc;
 
-use super::Producer;
+use annals_edn::{Code, Edn, Error, Node, read_one};
+use annals_peer::db::Db;
+use annals_peer::query::ast::{Find, FindElem, FindShape, Input, KeyKind, Query};
+use annals_peer::query::{self, Argument, Counters, Position, Prepared, QueryCtx, QueryLimits, Rows};
+use annals_wire::v1;
+use annals_wire::value::from_edn;
+
+use super::chunks::Chunks;
+use super::{Producer, Sink};
 use crate::Result;
-use crate::request::{Options, Resolver};
+use crate::plans::Plans;
+use crate::request::{Argument as Resolved, Options, Resolver};
 use crate::stream::Cancel;
 
 /// A query with everything it reads.
-pub struct Ask;
+pub struct Ask {
+    text: String,
+    prepared: Option<Arc<Prepared>>,
+    arguments: Vec<Argument>,
+    skip: u64,
+    limit: Option<u64>,
+    want_stats: bool,
+    plans: Arc<Plans>,
+}
 
-/// Resolves the inputs of a query.
+/// Resolves the inputs of a query: `$` is the request's database, the others are its arguments in order.
 ///
 /// # Errors
-/// Of the inputs, each naming its position.
+/// Of the query's text; `TOO_FEW_INPUTS`, `ARGS_MISMATCH`; of an input, naming it.
 pub async fn ask(
-    _request: &v1::QueryRequest,
-    _options: &Options,
-    _window: (u64, Option<u64>),
-    _resolver: &mut Resolver<'_>,
+    request: &v1::QueryRequest,
+    options: &Options,
+    (skip, limit): (u64, Option<u64>),
+    resolver: &mut Resolver<'_>,
+    plans: &Arc<Plans>,
 ) -> Result<Ask> {
-    Ok(Ask)
+    let prepared = plans.get(&request.query);
+    let parsed;
+    let query = match &prepared {
+        Some(prepared) => &prepared.checked().query,
+        None => {
+            parsed = query::parse_text(&request.query)?;
+            &parsed
+        }
+    };
+    let mut given = request.args.iter().enumerate();
+    let mut arguments = Vec::with_capacity(query.inputs.len());
+    for input in &query.inputs {
+        if is_main(query, input) {
+            arguments.push(Argument::Db(resolver.database(request.database.as_ref()).await?));
+            continue;
+        }
+        let (at, text) = given.next().ok_or_else(|| too_few(query, request.args.len()))?;
+        let argument = resolver.argument(text).await.map_err(|error| of_argument(&error, at))?;
+        arguments.push(match argument {
+            Resolved::Database(db) => Argument::Db(db),
+            Resolved::Form(form) => Argument::Form(form),
+        });
+    }
+    if given.next().is_some() {
+        let message = format!("the query takes fewer arguments than the {} given", request.args.len());
+        return Err(Error::new(Code::ArgsMismatch, message).hint("every argument needs its input in :in"));
+    }
+    let (text, plans) = (request.query.clone(), plans.clone());
+    Ok(Ask { text, prepared, arguments, skip, limit, want_stats: options.want_stats, plans })
+}
+
+fn is_main(query: &Query, input: &Input) -> bool {
+    matches!(input, Input::Source(id, _) if query.sources[usize::from(id.0)].name.as_str() == "$")
+}
+
+fn too_few(query: &Query, given: usize) -> Error {
+    let wanted = query.inputs.iter().filter(|input| !is_main(query, input)).count();
+    Error::new(Code::TooFewInputs, format!("the query takes {wanted} arguments beside $, {given} are given"))
+        .hint("give one --arg for each further input of :in")
+}
+
+/// An error about an argument's text must not point into the query's.
+fn of_argument(error: &Error, at: usize) -> Error {
+    let message = format!("argument {}: {}", at + 1, error.message());
+    let about = Error::new(error.code(), message).with("argument", at + 1);
+    match error.hint_text() {
+        Some(hint) => about.hint(hint),
+        None => about,
+    }
 }
 
 impl Ask {
@@ -30,9 +94,132 @@ impl Ask {
     ///
     /// # Errors
     /// Of the query, with the span in its text.
-    pub fn start(self, _cancel: Cancel) -> Result<Box<dyn Producer>> {
-        Err(Error::new(Code::Unsupported, "queries"))
+    pub fn start(self, cancel: Cancel) -> Result<Box<dyn Producer>> {
+        let prepared = match self.prepared.filter(|prepared| prepared.fits(&self.arguments)) {
+            Some(prepared) => prepared,
+            None => {
+                let prepared = Arc::new(Prepared::new(&read_one(&self.text)?, &self.arguments)?);
+                self.plans.put(&self.text, &prepared);
+                prepared
+            }
+        };
+        let (skip, limit, want_stats) = (self.skip, self.limit, self.want_stats);
+        let (text, arguments) = (self.text, self.arguments);
+        Ok(Box::new(Run { text, prepared, arguments, cancel, skip, limit, want_stats }))
     }
+}
+
+/// A planned query.
+struct Run {
+    text: String,
+    prepared: Arc<Prepared>,
+    arguments: Vec<Argument>,
+    cancel: Cancel,
+    skip: u64,
+    limit: Option<u64>,
+    want_stats: bool,
+}
+
+impl Run {
+    fn query(&self) -> &Query {
+        &self.prepared.checked().query
+    }
+
+    /// The first database among the arguments: its basis is the result's.
+    fn database(&self) -> Option<&Db> {
+        self.arguments.iter().find_map(|argument| match argument {
+            Argument::Db(db) => Some(db),
+            _ => None,
+        })
+    }
+}
+
+impl Producer for Run {
+    fn header(&self) -> v1::ResultHeader {
+        let query = self.query();
+        let column = |element: &FindElem| v1::ColumnInfo { name: self.name(element), r#type: String::new() };
+        v1::ResultHeader {
+            shape: shape(query).into(),
+            columns: query.find.elements.iter().map(column).collect(),
+            return_keys: query.return_map.as_ref().map(return_keys),
+            incarnation: self
+                .database()
+                .map_or_else(Vec::new, |db| db.incarnation().0.to_be_bytes().to_vec())
+                .into(),
+            basis_t: self.database().map_or(0, |db| db.basis().0),
+            ..v1::ResultHeader::default()
+        }
+    }
+
+    fn run(&mut self, out: &mut dyn Sink) -> Result<String> {
+        let ctx = QueryCtx { cancel: self.cancel.flag(), limits: QueryLimits::default() };
+        let position = Position { rows: self.skip, ..Position::default() };
+        let mut rows = self.prepared.run_from(&self.arguments, ctx, &position)?;
+        let counters = deliver(&mut rows, self.limit.unwrap_or(u64::MAX), out)?;
+        Ok(if self.want_stats { stats(&counters) } else { String::new() })
+    }
+}
+
+impl Run {
+    /// A column's name as written in the query.
+    fn name(&self, element: &FindElem) -> String {
+        let at = match element {
+            FindElem::Var(_, at) | FindElem::Pull { at, .. } | FindElem::Aggregate { at, .. } => at.0,
+        };
+        let written = self.text.get(at.start as usize..at.end as usize).filter(|text| !text.is_empty());
+        written.map_or_else(|| self.query().name(element.var()).as_str().to_string(), str::to_string)
+    }
+}
+
+fn deliver(rows: &mut Rows<'_>, limit: u64, out: &mut dyn Sink) -> Result<Counters> {
+    let mut chunks = Chunks::new(limit);
+    while !chunks.is_full() {
+        let Some(batch) = rows.next()? else { break };
+        if !chunks.take(batch, out)? {
+            return Ok(rows.counters());
+        }
+    }
+    chunks.end(out)?;
+    Ok(rows.counters())
+}
+
+fn shape(query: &Query) -> v1::ResultShape {
+    let Find { shape, elements } = &query.find;
+    let pulls = elements.iter().any(|element| matches!(element, FindElem::Pull { .. }));
+    match shape {
+        FindShape::Relation if pulls || (!query.with.is_empty() && !query.aggregates()) => {
+            v1::ResultShape::Bag
+        }
+        FindShape::Relation => v1::ResultShape::Set,
+        FindShape::Collection => v1::ResultShape::Collection,
+        FindShape::Tuple => v1::ResultShape::Tuple,
+        FindShape::Scalar => v1::ResultShape::Scalar,
+    }
+}
+
+fn return_keys(map: &annals_peer::query::ast::ReturnMap) -> v1::ReturnKeys {
+    let kind = match map.kind {
+        KeyKind::Keys => v1::ReturnKeyKind::Keyword,
+        KeyKind::Syms => v1::ReturnKeyKind::Symbol,
+        KeyKind::Strs => v1::ReturnKeyKind::String,
+    };
+    v1::ReturnKeys {
+        kind: kind.into(),
+        names: map.names.iter().map(|name| name.as_str().to_string()).collect(),
+    }
+}
+
+/// The counters as an EDN map: datoms read, rows produced, and rows in and out of each step.
+fn stats(counters: &Counters) -> String {
+    let long = |n: u64| Edn::new(Node::Long(n.try_into().unwrap_or(i64::MAX)));
+    let steps =
+        counters.steps.iter().map(|(taken, produced)| Edn::vector(vec![long(*taken), long(*produced)]));
+    let entries = vec![
+        (Edn::keyword("datoms"), long(counters.datoms)),
+        (Edn::keyword("produced"), long(counters.produced)),
+        (Edn::keyword("steps"), Edn::vector(steps.collect())),
+    ];
+    Edn::map(entries).to_string()
 }
 
 /// Pulls each entity of a request.
@@ -40,5 +227,6 @@ impl Ask {
 /// # Errors
 /// Of the pattern or an entity.
 pub fn pull(_db: &Db, _request: &v1::PullRequest) -> Result<Vec<v1::Value>> {
+    let _ = from_edn;
     Err(Error::new(Code::Unsupported, "pull"))
 }

@@ -92,8 +92,14 @@ impl Queries {
         let prepared = async {
             let course = Course::new(request.options.as_ref(), identity("query", &plain))?;
             let mut resolver = course.resolver(&self.0);
-            let ask =
-                crate::cursor::query::ask(&request, &course.options, course.window(), &mut resolver).await?;
+            let ask = crate::cursor::query::ask(
+                &request,
+                &course.options,
+                course.window(),
+                &mut resolver,
+                &self.0.plans,
+            )
+            .await?;
             let delivery = course.delivery(resolver.into_read());
             Ok((ask, delivery))
         };

@@ -5,8 +5,8 @@ use rustc_hash::FxHashMap;
 
 use crate::ast::VarId;
 
-use super::vars::VarSet;
 use super::logic::{Attr, Call, CallArg, Conj, DataPattern, Node, Program, TableNode};
+use super::vars::VarSet;
 
 /// The relation whose transitive closure a program is.
 #[derive(Clone, Debug)]

@@ -213,13 +213,20 @@ impl Pricing<'_, '_> {
         let open = (Bound::Unbounded, Bound::Unbounded);
         let (Attr::Known(attribute), Some(v)) = (&pattern.a, pattern.v) else { return open };
         let usable = |bound: Bound<VarId>| match bound {
-            Bound::Included(var) | Bound::Excluded(var) if self.statistics.bounds_values(attribute, var) => bound,
+            Bound::Included(var) | Bound::Excluded(var) if self.statistics.bounds_values(attribute, var) => {
+                bound
+            }
             _ => Bound::Unbounded,
         };
         self.bounds.get(&v).map_or(open, |(start, end)| (usable(*start), usable(*end)))
     }
 
-    fn known(&mut self, pattern: &DataPattern, shape: &Shape, state: &State) -> Result<Vec<Candidate>, Error> {
+    fn known(
+        &mut self,
+        pattern: &DataPattern,
+        shape: &Shape,
+        state: &State,
+    ) -> Result<Vec<Candidate>, Error> {
         let Attr::Known(attribute) = &pattern.a else { return Ok(Vec::new()) };
         let all = self.statistics.distinct(pattern.source, attribute)?;
         let matching = self.statistics.restricted(
@@ -314,9 +321,19 @@ impl Pricing<'_, '_> {
         }
         let mut found = Vec::new();
         if shape.v {
-            found.push(candidate(Choice::Lookup(By::Value), state.rows * 3.0, SEEK + state.rows * 20_000.0, None));
+            found.push(candidate(
+                Choice::Lookup(By::Value),
+                state.rows * 3.0,
+                SEEK + state.rows * 20_000.0,
+                None,
+            ));
         } else if shape.a {
-            found.push(candidate(Choice::Lookup(By::Attribute), state.rows * 100.0, SEEK + state.rows * 5_000.0, None));
+            found.push(candidate(
+                Choice::Lookup(By::Attribute),
+                state.rows * 100.0,
+                SEEK + state.rows * 5_000.0,
+                None,
+            ));
         }
         if state.unit {
             let lead = if shape.fixed_e.is_none() && shape.fixed_v.is_none() { pattern.e } else { None };

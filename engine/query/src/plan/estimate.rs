@@ -99,7 +99,11 @@ impl<'a> Statistics<'a> {
     }
 
     /// Datoms, entities and values of an attribute.
-    pub(crate) fn distinct(&mut self, source: SourceId, attribute: &Arc<Attribute>) -> Result<Distinct, Error> {
+    pub(crate) fn distinct(
+        &mut self,
+        source: SourceId,
+        attribute: &Arc<Attribute>,
+    ) -> Result<Distinct, Error> {
         if let Some(known) = self.distinct.get(&(source, attribute.id.0)) {
             return Ok(*known);
         }
@@ -227,15 +231,22 @@ fn sample_values(db: &Db, attribute: &Attribute, datoms: f64) -> Result<f64, Err
         return Ok(0.0);
     }
     if by_value {
-        let changes =
-            (1..batch.rows).filter(|&i| !batch.v.get(i).identical(&batch.v.get(i - 1))).count();
+        let changes = (1..batch.rows).filter(|&i| !batch.v.get(i).identical(&batch.v.get(i - 1))).count();
         return Ok(scale(changes + 1, batch.rows, datoms));
     }
     let seen: FxHashSet<Value> = (0..batch.rows).map(|i| batch.v.get(i).to_value()).collect();
     // In order of entities values come mixed: few of many rows are nearly all there are.
-    if seen.len() * 8 < batch.rows { Ok(seen.len() as f64 * 1.5) } else { Ok(scale(seen.len(), batch.rows, datoms)) }
+    if seen.len() * 8 < batch.rows {
+        Ok(seen.len() as f64 * 1.5)
+    } else {
+        Ok(scale(seen.len(), batch.rows, datoms))
+    }
 }
 
 fn scale(distinct: usize, rows: usize, datoms: f64) -> f64 {
-    if rows < BATCH_ROWS { distinct as f64 } else { (distinct as f64 * datoms / rows as f64).max(distinct as f64) }
+    if rows < BATCH_ROWS {
+        distinct as f64
+    } else {
+        (distinct as f64 * datoms / rows as f64).max(distinct as f64)
+    }
 }

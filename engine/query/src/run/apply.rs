@@ -150,11 +150,13 @@ impl<'c> Calls<'c> {
                     (_, Col::Const(datum)) => Operand::Const(datum),
                     (_, Col::Absent) => Operand::Const(&nil),
                 },
-                CallArg::Source(source) => match (env.sources.database(*source), env.sources.relation(*source)) {
-                    (Some(db), _) => Operand::Db(db),
-                    (None, Some(relation)) => Operand::Relation(&relation.datum),
-                    (None, None) => Operand::Const(&nil),
-                },
+                CallArg::Source(source) => {
+                    match (env.sources.database(*source), env.sources.relation(*source)) {
+                        (Some(db), _) => Operand::Db(db),
+                        (None, Some(relation)) => Operand::Relation(&relation.datum),
+                        (None, None) => Operand::Const(&nil),
+                    }
+                }
                 CallArg::Form(form) => Operand::Form(form),
             });
         }

@@ -66,7 +66,8 @@ impl ClosureMap {
         (start, end, direction): (VarId, VarId, Direction),
     ) -> Result<Frame, Error> {
         let graph = self.graph.get_or_insert_with(|| Graph::new(direction));
-        let starts = graph.nodes.intern(frame.col(start), if is_const(&frame, start) { 1 } else { frame.rows });
+        let starts =
+            graph.nodes.intern(frame.col(start), if is_const(&frame, start) { 1 } else { frame.rows });
         for node in &starts {
             if !self.reached.contains_key(node) {
                 let found = graph.reach(run, closure, *node)?;

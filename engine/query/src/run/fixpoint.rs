@@ -157,7 +157,8 @@ impl FixMap {
         let StepKind::Fix(fix) = &self.step.kind else { return Ok(frame) };
         let first = self.tables.is_none();
         let tables = self.tables.get_or_insert_with(|| Tables::new(&fix.program));
-        let bound: Vec<VarId> = fix.args.iter().zip(&fix.bound).filter(|(_, b)| **b).map(|(v, _)| *v).collect();
+        let bound: Vec<VarId> =
+            fix.args.iter().zip(&fix.bound).filter(|(_, b)| **b).map(|(v, _)| *v).collect();
         if let Some(demand) = fix.program.demand {
             let cols: Vec<Col> = bound.iter().map(|var| frame.col(*var).clone()).collect();
             tables.tables[demand].insert(&cols, frame.rows);

@@ -93,7 +93,12 @@ impl Graph {
     }
 
     /// What is reached from `start` by one step or more, in order of discovery.
-    pub(crate) fn reach(&mut self, run: Run<'_, '_>, step: &ClosureStep, start: u32) -> Result<Vec<u32>, Error> {
+    pub(crate) fn reach(
+        &mut self,
+        run: Run<'_, '_>,
+        step: &ClosureStep,
+        start: u32,
+    ) -> Result<Vec<u32>, Error> {
         let (mut reached, mut seen) = (Vec::new(), vec![0u64; self.nodes.len() / 64 + 1]);
         let mut level = vec![start];
         while !level.is_empty() {
@@ -215,7 +220,10 @@ impl Graph {
 }
 
 /// The whole closure: pairs of values, sorted where they are ids.
-pub(crate) fn whole(run: Run<'_, '_>, step: &ClosureStep) -> Result<(usize, DatumColumn, DatumColumn), Error> {
+pub(crate) fn whole(
+    run: Run<'_, '_>,
+    step: &ClosureStep,
+) -> Result<(usize, DatumColumn, DatumColumn), Error> {
     let (rows, from, to) = edges(run, step)?;
     let mut nodes = Nodes::new();
     number_in_order(&mut nodes, &from, &to, rows);

@@ -116,7 +116,8 @@ impl Ask {
         if !self.tests.is_empty() {
             self.test(&frame, &fields.cols, &mut left, &mut right);
         }
-        let in_place = right.len() == input.len() && right.iter().enumerate().all(|(i, row)| i == *row as usize);
+        let in_place =
+            right.len() == input.len() && right.iter().enumerate().all(|(i, row)| i == *row as usize);
         let mut joined = frame.gather_or_keep(left, keep);
         for (position, var) in &self.outs {
             let Some(col) = fields.cols[*position].take() else { continue };
@@ -172,7 +173,8 @@ impl Keys {
         if keys.windows(2).all(|pair| pair[0] < pair[1]) {
             return Keys { distinct: Column::Ref(keys).into(), of_row: None };
         }
-        let mut order: Vec<(u64, u32)> = keys.iter().enumerate().map(|(row, key)| (*key, row as u32)).collect();
+        let mut order: Vec<(u64, u32)> =
+            keys.iter().enumerate().map(|(row, key)| (*key, row as u32)).collect();
         if !keys.is_sorted() {
             order.sort_unstable();
         }
@@ -194,9 +196,9 @@ impl Keys {
         let mut of_row = vec![0; rows];
         let mut first: Vec<u32> = Vec::new();
         for row in order {
-            let new = first.last().is_none_or(|last| {
-                !keys::identical(&cols[0], *last as usize, &cols[0], row as usize)
-            });
+            let new = first
+                .last()
+                .is_none_or(|last| !keys::identical(&cols[0], *last as usize, &cols[0], row as usize));
             if new {
                 first.push(row);
             }

@@ -157,12 +157,7 @@ fn repeat(left: &Frame, rows: usize) -> Frame {
     Frame { rows, cols: left.cols.iter().map(repeated).collect(), marks }
 }
 
-fn start_scan<'a>(
-    env: &Env<'a>,
-    step: &Step,
-    left: Frame,
-    start: Option<Datum>,
-) -> Result<Open<'a>, Error> {
+fn start_scan<'a>(env: &Env<'a>, step: &Step, left: Frame, start: Option<Datum>) -> Result<Open<'a>, Error> {
     let StepKind::Scan(scan) = &step.kind else {
         return Err(Error::new(Code::Internal, "a scan step holds no scan"));
     };
@@ -213,9 +208,7 @@ fn value_of(left: &Frame, var: VarId) -> Option<Value> {
 }
 
 /// The terms of a pattern by position, and its attribute where it is known.
-pub(crate) fn positions(
-    reading: &Reading,
-) -> (Option<Arc<annals_db::Attribute>>, Vec<Option<VarId>>) {
+pub(crate) fn positions(reading: &Reading) -> (Option<Arc<annals_db::Attribute>>, Vec<Option<VarId>>) {
     match reading {
         Reading::Tuple(pattern) => (None, pattern.terms.clone()),
         Reading::Data(pattern) => {

@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use annals_db::range::{Batch, Key};
 use annals_db::{
-    AttrId, Attribute, Column, Columns, Db, EntityId, Index, Probe, Range, Scan, T, Value, ValueRef, ValueType,
+    AttrId, Attribute, Column, Columns, Db, EntityId, Index, Probe, Range, Scan, T, Value, ValueRef,
+    ValueType,
 };
 use annals_edn::Error;
 

@@ -115,9 +115,9 @@ impl Cursor for LogCursor<'_> {
         let constant = |datum: &Datum| Col::Const(datum.clone());
         let fits = |row: &u32| {
             let fixed = self.request.fixed.iter().enumerate();
-            fixed.filter_map(|(i, datum)| datum.as_ref().map(|datum| (i, datum))).all(|(i, datum)| {
-                keys::identical(&cols[i], *row as usize, &constant(datum), 0)
-            })
+            fixed
+                .filter_map(|(i, datum)| datum.as_ref().map(|datum| (i, datum)))
+                .all(|(i, datum)| keys::identical(&cols[i], *row as usize, &constant(datum), 0))
         };
         let picked: Vec<u32> = (0..rows as u32).filter(fits).collect();
         let wanted = self.request.wanted.iter().enumerate();

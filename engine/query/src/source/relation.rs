@@ -28,7 +28,10 @@ impl Relation {
     /// `INVALID_DATA_SOURCE` for what is no collection of tuples.
     pub(crate) fn new(datum: &Datum) -> Result<Relation, Error> {
         let refuse = || {
-            Error::new(Code::InvalidDataSource, "a data source is a database, a collection of tuples or a map")
+            Error::new(
+                Code::InvalidDataSource,
+                "a data source is a database, a collection of tuples or a map",
+            )
         };
         let rows = datum.items().ok_or_else(refuse)?;
         let rows: Option<Vec<Vec<Datum>>> = rows.iter().map(Datum::items).collect();
@@ -64,9 +67,8 @@ impl<'a> Source<'a> for RelationSource {
             0 => Vec::new(),
             _ => fixed.into_iter().map(|(i, datum)| (column(i), datum)).collect(),
         };
-        let fits = |row: &u32| {
-            tested.iter().all(|(col, datum)| keys::identical(col, *row as usize, datum, 0))
-        };
+        let fits =
+            |row: &u32| tested.iter().all(|(col, datum)| keys::identical(col, *row as usize, datum, 0));
         let rows: Vec<u32> = (0..relation.rows as u32).filter(fits).collect();
         let wanted = request.wanted.iter().enumerate();
         let cols = wanted.map(|(i, wanted)| match relation.cols.get(i) {

@@ -8,6 +8,7 @@ use annals_wire::v1;
 /// Its name.
 pub const NAME: &str = "sample";
 const SCHEMA: &str = include_str!("../../../sample/schema.edn");
+const COUNTRIES: &str = include_str!("../../../sample/countries.edn");
 const CATALOGUE: &str = include_str!("../../../sample/catalogue.edn");
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -15,6 +16,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 pub async fn load(client: &Client) -> Result<(), Error> {
     client.create_database(NAME, v1::DatabaseOptions::default(), true).await?;
     client.transact_as(NAME, SCHEMA.trim_start(), id(b"sample schema 1"), TIMEOUT).await?;
+    client.transact_as(NAME, &format!("[{COUNTRIES}]"), id(b"sample countries 1"), TIMEOUT).await?;
     client.transact_as(NAME, &format!("[{CATALOGUE}]"), id(b"sample catalogue 1"), TIMEOUT).await?;
     Ok(())
 }
