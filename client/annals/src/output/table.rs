@@ -6,7 +6,7 @@ use annals_client::answer::Shape;
 use annals_client::{Edn, Row};
 use annals_edn::Node;
 use annals_wire::v1;
-use comfy_table::presets::UTF8_BORDERS_ONLY_CONDENSED;
+use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{ContentArrangement, Table};
 
 use super::{Out, Printer, column_names};
@@ -21,7 +21,7 @@ pub struct TablePrinter {
 impl TablePrinter {
     pub fn new(out: Out, header: &v1::ResultHeader) -> TablePrinter {
         let mut table = Table::new();
-        table.load_style(UTF8_BORDERS_ONLY_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
+        table.load_style(UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
         table.set_header(column_names(header));
         TablePrinter { out, table, rows: 0 }
     }
