@@ -162,6 +162,7 @@ codes! {
     Forbidden {
         Unauthenticated => "UNAUTHENTICATED",
         RoleMissing => "ROLE_MISSING",
+        XformNotAllowed => "XFORM_NOT_ALLOWED",
     }
     Unsupported {
         Unsupported => "UNSUPPORTED",

@@ -25,6 +25,7 @@ use annals_edn::{Edn, Error};
 use crate::datum::{Datum, DatumColumn};
 
 pub(crate) use names::nearest;
+pub(crate) use text::plain as plain_text;
 
 /// A function or predicate of a clause. The variants that a planner or executor treats specially stand alone; all
 /// others are [`Function::Scalar`].

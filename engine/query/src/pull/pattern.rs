@@ -70,14 +70,22 @@ pub enum Xform {
     ReadString,
 }
 
-impl Pattern {
-    /// Parses a pattern.
-    ///
-    /// # Errors
-    /// `INVALID_PULL`
-    pub fn parse(form: &Edn) -> Result<Pattern, annals_edn::Error> {
-        let _ = form;
-        unimplemented!()
+/// How many values of an attribute are pulled unless the pattern says otherwise.
+pub const DEFAULT_LIMIT: i64 = 1000;
+
+impl Xform {
+    /// The function of that name, with or without `clojure.core/`.
+    #[must_use]
+    pub fn resolve(name: &str) -> Option<Xform> {
+        Some(match name.strip_prefix("clojure.core/").unwrap_or(name) {
+            "str" => Xform::Str,
+            "keyword" => Xform::Keyword,
+            "symbol" => Xform::Symbol,
+            "name" => Xform::Name,
+            "namespace" => Xform::Namespace,
+            "clojure.edn/read-string" => Xform::ReadString,
+            _ => return None,
+        })
     }
 }
 

@@ -1,0 +1,1 @@
+//! Pull patterns that are malformed.
