@@ -25,11 +25,13 @@ mod rows;
 mod run;
 mod source;
 
+pub use answer::{Shaper, answer};
 pub use ast::Query;
 pub use bind::Argument;
 pub use check::{CheckedQuery, Given, InputShape, Role, check};
 pub use datum::{Datum, DatumColumn};
 pub use parse::{parse, parse_text};
 pub use prepare::Prepared;
+pub use pull::{IndexPull, Pattern, Pull, index_pull, pull_many};
 pub use rows::{Position, RowBatch, Rows};
 pub use run::context::{Counters, QueryCtx, QueryLimits};

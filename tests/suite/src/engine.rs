@@ -156,8 +156,7 @@ impl Database for EngineDatabase {
     }
 
     fn pull(&self, source: &Source, pattern: &Edn, entities: &[Edn]) -> Result<Vec<Edn>, Error> {
-        let _ = (self.source(source)?, pattern, entities);
-        Err(Error::new(Code::Internal, "no pull yet"))
+        annals_query::pull_many(&self.source(source)?, &annals_query::Pattern::parse(pattern)?, entities)
     }
 
     fn datoms(&self, source: &Source, request: &Datoms<'_>) -> Result<Vec<Datom>, Error> {
@@ -178,8 +177,7 @@ impl Database for EngineDatabase {
     }
 
     fn index_pull(&self, source: &Source, request: &Edn) -> Result<Vec<Edn>, Error> {
-        let _ = (self.source(source)?, request);
-        Err(Error::new(Code::Internal, "no index-pull yet"))
+        annals_query::index_pull(&self.source(source)?, request)
     }
 
     fn tx_range(&self, start: Option<Point>, end: Option<Point>) -> Result<Vec<(i64, Vec<Datom>)>, Error> {

@@ -3,7 +3,9 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
-use annals_db::{Attribute, Batch, Cardinality, Columns, Db, EntityId, Index, Key, Range, Value, ValueRef, ValueType};
+use annals_db::{
+    Attribute, Batch, Cardinality, Columns, Db, EntityId, Index, Key, Range, Value, ValueRef, ValueType,
+};
 use annals_edn::{Code, Edn, Error};
 
 use super::{Pattern, Pull};
@@ -50,17 +52,20 @@ impl IndexPull {
             Some("aevt") => Index::Aevt,
             _ => return Err(invalid("index-pull walks :avet or :aevt")),
         };
-        let selector = Pattern::parse(request.get("selector").ok_or_else(|| invalid("index-pull has a :selector"))?)?;
+        let selector =
+            Pattern::parse(request.get("selector").ok_or_else(|| invalid("index-pull has a :selector"))?)?;
         let Some([attribute, rest @ ..]) = request.get("start").and_then(Edn::as_seq) else {
             return Err(invalid("the :start of index-pull is a vector of an attribute and a value"));
         };
-        let attribute = resolve::attribute(db, &Datum::from_edn(attribute)?).map_err(|e| e.at(attribute.span))?;
+        let attribute =
+            resolve::attribute(db, &Datum::from_edn(attribute)?).map_err(|e| e.at(attribute.span))?;
         check(index, &attribute, rest)?;
         let start = match rest {
             [] => None,
             [start, ..] => Some(start_value(db, index, &attribute, start)?),
         };
-        let reverse = ["reverse", "reverse?"].iter().any(|key| request.get(key).and_then(Edn::as_bool) == Some(true));
+        let reverse =
+            ["reverse", "reverse?"].iter().any(|key| request.get(key).and_then(Edn::as_bool) == Some(true));
         let number = |key: &str| match request.get(key).filter(|form| !form.is_nil()) {
             None => Ok(None),
             Some(form) => match form.as_long() {

@@ -129,12 +129,7 @@ fn legacy(head: &Edn) -> Option<&str> {
     matches!(name, "limit" | "default").then_some(name)
 }
 
-fn legacy_spec(
-    form: &Edn,
-    name: &str,
-    rest: &[Edn],
-    pattern: &mut Pattern,
-) -> Result<Option<Spec>, Error> {
+fn legacy_spec(form: &Edn, name: &str, rest: &[Edn], pattern: &mut Pattern) -> Result<Option<Spec>, Error> {
     let [attribute, value] = rest else { return Err(invalid(form)) };
     let Some(mut spec) = attribute_spec(attribute, pattern)? else { return Ok(None) };
     match name {

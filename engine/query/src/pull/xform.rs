@@ -16,8 +16,12 @@ impl Xform {
         let name = keyword.or(value.as_symbol().map(|name| (name.namespace(), name.name())));
         Ok(match self {
             Xform::Str => Edn::string(plain_text(&Datum::from_edn(value)?)),
-            Xform::Keyword => text(value).map_or_else(Edn::nil, |text| Edn::new(Node::Keyword(Keyword::new(text)))),
-            Xform::Symbol => text(value).map_or_else(Edn::nil, |text| Edn::new(Node::Symbol(Symbol::new(text)))),
+            Xform::Keyword => {
+                text(value).map_or_else(Edn::nil, |text| Edn::new(Node::Keyword(Keyword::new(text))))
+            }
+            Xform::Symbol => {
+                text(value).map_or_else(Edn::nil, |text| Edn::new(Node::Symbol(Symbol::new(text))))
+            }
             Xform::Name => match (name, value.as_str()) {
                 (Some((_, name)), _) => Edn::string(name),
                 (None, Some(text)) => Edn::string(text),

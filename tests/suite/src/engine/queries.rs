@@ -5,7 +5,7 @@ use annals_edn::{Edn, Error, Node};
 use annals_query::{Argument, Prepared, QueryCtx};
 
 use super::view_of;
-use crate::columns::{Query, Shape};
+use crate::columns::Query;
 use crate::system::{Point, View};
 
 /// Runs `query`; `$` is `db`, the other inputs are `args` in their order.
@@ -16,13 +16,7 @@ pub(super) fn answer(db: &Db, query: &Edn, args: &[Edn]) -> Result<Edn, Error> {
         parts.map_err(|trouble| Error::new(annals_edn::Code::InvalidQuery, format!("{trouble:?}")))?;
     let arguments = arguments(db, &parts, args)?;
     let prepared = Prepared::new(query, &arguments)?;
-    let mut rows = prepared.run(&arguments, QueryCtx::default())?;
-    let mut found = Vec::new();
-    while let Some(batch) = rows.next()? {
-        let row = |at| batch.columns.iter().map(|column| column.get(at).to_edn()).collect::<Vec<Edn>>();
-        found.extend((0..batch.rows).map(row));
-    }
-    Ok(shaped(&parts, found))
+    annals_query::answer(&prepared, &arguments, QueryCtx::default())
 }
 
 fn arguments(db: &Db, query: &Query, args: &[Edn]) -> Result<Vec<Argument>, Error> {
@@ -56,27 +50,4 @@ fn argument(db: &Db, arg: &Edn) -> Result<Argument, Error> {
     };
     let history = view.get("history").and_then(Edn::as_bool).unwrap_or(false);
     view_of(db, &View { as_of: point("as-of"), since: point("since"), history }).map(Argument::Db)
-}
-
-fn shaped(query: &Query, rows: Vec<Vec<Edn>>) -> Edn {
-    let keys = ["keys", "strs", "syms"].iter().find_map(|name| query.section(name).map(|keys| (*name, keys)));
-    let key = |section: &str, form: &Edn| {
-        let text = form.as_symbol().map_or_else(String::new, |symbol| symbol.as_str().to_owned());
-        match section {
-            "keys" => Edn::keyword(text),
-            "strs" => Edn::string(text),
-            _ => form.clone(),
-        }
-    };
-    let row = |cells: Vec<Edn>| match keys {
-        Some((section, keys)) => Edn::map(keys.iter().map(|form| key(section, form)).zip(cells).collect()),
-        None => Edn::vector(cells),
-    };
-    let mut rows = rows.into_iter();
-    match query.shape() {
-        Shape::Relation => Edn::vector(rows.map(row).collect()),
-        Shape::Tuple => rows.next().map_or(Edn::nil(), row),
-        Shape::Collection => Edn::vector(rows.filter_map(|cells| cells.into_iter().next()).collect()),
-        Shape::Scalar => rows.next().and_then(|cells| cells.into_iter().next()).unwrap_or(Edn::nil()),
-    }
 }

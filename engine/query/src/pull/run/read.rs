@@ -264,7 +264,9 @@ impl Run<'_, '_> {
             while scan.next(&mut batch)? {
                 for row in 0..batch.rows {
                     let a = annals_db::AttrId(batch.a[row]);
-                    let Some(attribute) = db.schema().attribute(a).filter(|_| !named.contains(&a)) else { continue };
+                    let Some(attribute) = db.schema().attribute(a).filter(|_| !named.contains(&a)) else {
+                        continue;
+                    };
                     let place = *places.entry(a.0).or_insert_with(|| {
                         found.push((attribute.clone(), Vec::new(), Column::of(attribute.value_type)));
                         found.len() - 1
