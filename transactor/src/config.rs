@@ -4,6 +4,7 @@
 //! cluster_id = "music"
 //! node_id = 1
 //! listen = "0.0.0.0:4401"
+//! health_listen = "0.0.0.0:4402" # probes over plain HTTP; left out: none
 //! data_dir = "data"            # left out: nothing is kept
 //! store = "file:///srv/annals" # where segments are published; left out: under the data directory
 //! bootstrap = true             # founds the group if the data directory is empty; on one member only
@@ -36,6 +37,9 @@ pub struct Config {
     pub node_id: NodeId,
     /// Host and port; port 0 takes any free one.
     pub listen: String,
+    /// Host and port for probes over plain HTTP; none where absent.
+    #[serde(default)]
+    pub health_listen: Option<String>,
     /// Where log and snapshot are kept; nothing is kept without.
     #[serde(default)]
     pub data_dir: Option<PathBuf>,

@@ -43,7 +43,10 @@ impl<E: Engine> Node<E> {
     pub async fn start(config: &Config, engine: Arc<E>) -> Result<Self, Error> {
         config.check()?;
         let tls = TlsIdentity::load(config.tls_files())?;
-        let server = Server::bind(&config.listen, tls.clone(), Limits::nodes())?;
+        let mut server = Server::bind(&config.listen, tls.clone(), Limits::nodes())?;
+        if let Some(listen) = &config.health_listen {
+            server = server.with_plain_health(listen)?.0;
+        }
         let endpoint = endpoint(config, server.local_addr());
         let group = build(config, engine, &tls, &endpoint).await?;
         let readiness = server.readiness();

@@ -241,11 +241,9 @@ fn ring_frame(frame: &Frame) -> RingFrame {
         lineage: Bytes::copy_from_slice(&frame.lineage.0),
         tx_body: frame.body.clone(),
     };
-    RingFrame {
-        t: frame.t,
-        prev_lineage: frame.prev_lineage,
-        lineage: frame.lineage,
-        encoded: annals_wire::feed::encode_frame(&message),
-        body: frame.body.clone(),
-    }
+    let encoded = annals_wire::feed::encode_frame(&message);
+    // The body is the message's last field: sharing it with the encoded frame lets the log entry's memory go.
+    let body = encoded.slice(encoded.len() - frame.body.len()..);
+    debug_assert_eq!(body, frame.body);
+    RingFrame { t: frame.t, prev_lineage: frame.prev_lineage, lineage: frame.lineage, encoded, body }
 }

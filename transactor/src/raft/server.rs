@@ -1,5 +1,8 @@
 //! Raft's calls from other members, checked to be meant for this one.
 
+use std::sync::Arc;
+
+use annals_transport::Principal;
 use annals_wire::v1;
 use annals_wire::v1::raft_service_server::RaftService;
 use futures_util::StreamExt;
@@ -22,9 +25,18 @@ impl RaftServer {
         Self { handle }
     }
 
-    fn check(&self, envelope: Option<&v1::RaftEnvelope>) -> Result<(), Status> {
+    /// # Errors
+    /// The message is for another cluster or member, or not from the member that its connection's certificate names.
+    fn check(&self, caller: Option<&Principal>, envelope: Option<&v1::RaftEnvelope>) -> Result<(), Status> {
         let envelope =
             envelope.ok_or_else(|| Status::invalid_argument("raft message without an envelope"))?;
+        let caller = caller.and_then(Principal::node_id).unwrap_or_default();
+        // Certificates name a transactor by its number, alone or as in its member name.
+        if caller.strip_prefix("transactor-").unwrap_or(caller) != envelope.from_node_id.to_string() {
+            let message =
+                format!("a certificate of node {caller} cannot speak for node {}", envelope.from_node_id);
+            return Err(Status::permission_denied(message));
+        }
         if envelope.cluster_id != self.handle.cluster_id() {
             let message =
                 format!("this is cluster {}, not {}", self.handle.cluster_id(), envelope.cluster_id);
@@ -46,11 +58,11 @@ impl RaftService for RaftServer {
         &self,
         request: Request<Streaming<v1::AppendEntriesRequest>>,
     ) -> Result<Response<Self::AppendEntriesStream>, Status> {
-        let this = self.clone();
+        let (this, caller) = (self.clone(), caller(&request));
         // The first message that is damaged or not for this member ends the stream of requests, and with it the answers.
         let requests = request.into_inner().map(move |message| {
             let message = message?;
-            this.check(message.envelope.as_ref())?;
+            this.check(caller.as_deref(), message.envelope.as_ref())?;
             wire::get_append(message).map_err(invalid)
         });
         let requests = requests.take_while(|request| {
@@ -68,8 +80,9 @@ impl RaftService for RaftServer {
     }
 
     async fn vote(&self, request: Request<v1::VoteRequest>) -> Result<Response<v1::VoteResponse>, Status> {
+        let caller = caller(&request);
         let request = request.into_inner();
-        self.check(request.envelope.as_ref())?;
+        self.check(caller.as_deref(), request.envelope.as_ref())?;
         let pre_vote = request.pre_vote;
         let request = wire::get_vote_request(request).map_err(invalid)?;
         let raft = self.handle.raft();
@@ -81,8 +94,9 @@ impl RaftService for RaftServer {
         &self,
         request: Request<v1::InstallSnapshotRequest>,
     ) -> Result<Response<v1::InstallSnapshotResponse>, Status> {
+        let caller = caller(&request);
         let request = request.into_inner();
-        self.check(request.envelope.as_ref())?;
+        self.check(caller.as_deref(), request.envelope.as_ref())?;
         let (vote, snapshot) = wire::get_snapshot(request).map_err(invalid)?;
         let answer = self.handle.raft().install_full_snapshot(vote, snapshot).await.map_err(stopped)?;
         Ok(Response::new(v1::InstallSnapshotResponse { vote: Some(wire::put_vote(&answer.vote)) }))
@@ -92,8 +106,9 @@ impl RaftService for RaftServer {
         &self,
         request: Request<v1::HandOverRequest>,
     ) -> Result<Response<v1::HandOverResponse>, Status> {
+        let caller = caller(&request);
         let request = request.into_inner();
-        self.check(request.envelope.as_ref())?;
+        self.check(caller.as_deref(), request.envelope.as_ref())?;
         let request = wire::get_hand_over(request).map_err(invalid)?;
         let answer = self.handle.raft().handle_transfer_leader(request).await.map_err(stopped)?;
         answer.map_err(|refused| Status::failed_precondition(refused.to_string()))?;
@@ -104,7 +119,8 @@ impl RaftService for RaftServer {
         &self,
         request: Request<v1::ReadIndexRequest>,
     ) -> Result<Response<v1::ReadIndexResponse>, Status> {
-        self.check(request.into_inner().envelope.as_ref())?;
+        let caller = caller(&request);
+        self.check(caller.as_deref(), request.into_inner().envelope.as_ref())?;
         let position = self
             .handle
             .read_index_as_leader()
@@ -113,6 +129,10 @@ impl RaftService for RaftServer {
         let read_log_id = v1::RaftLogId { term: position.term, index: position.index };
         Ok(Response::new(v1::ReadIndexResponse { term: position.term, read_log_id: Some(read_log_id) }))
     }
+}
+
+fn caller<T>(request: &Request<T>) -> Option<Arc<Principal>> {
+    request.extensions().get::<Arc<Principal>>().cloned()
 }
 
 fn invalid(missing: wire::Missing) -> Status {
