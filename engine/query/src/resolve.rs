@@ -115,6 +115,8 @@ pub fn value(db: &Db, attribute: &Attribute, datum: &Datum) -> Result<Option<Val
                 .hint(format!("write :{text}"))
                 .with("attribute", &attribute.ident)),
         },
+        // Bytes are no keys: they are found by what else is known of their entity.
+        (ValueType::Bytes, _) => Ok(None),
         (ty, value) => Ok(convert(ty, value)),
     }
 }

@@ -152,7 +152,8 @@ impl Database for EngineDatabase {
     }
 
     fn query(&self, source: &Source, query: &Edn, args: &[Edn]) -> Result<Edn, Error> {
-        queries::answer(&self.source(source)?, query, args)
+        let base = Source { view: View::default(), with: source.with.clone() };
+        queries::answer(&self.source(source)?, &self.source(&base)?, query, args)
     }
 
     fn pull(&self, source: &Source, pattern: &Edn, entities: &[Edn]) -> Result<Vec<Edn>, Error> {

@@ -26,6 +26,9 @@ pub(super) fn check(query: &Query, databases: &[bool]) -> Result<(), Error> {
             binding.vars().for_each(|var| bound[var.0 as usize] = true);
         }
     }
+    if let Some(clause) = query.clauses.iter().find(|clause| safety.asks_nothing(clause, &bound)) {
+        return Err(safety.explain(clause, &bound));
+    }
     let stuck = safety.run(&query.clauses, &mut bound)?;
     if let Some(&first) = stuck.first() {
         return Err(safety.explain(&query.clauses[first], &bound));
@@ -130,6 +133,15 @@ impl<'a> Safety<'a> {
             Clause::Or(or) => Ok(self.unready_branch(or, bound)?.is_none()),
             Clause::Rule(call) => self.call_ready(call, bound),
         }
+    }
+
+    /// `[?e _ _]`, which holds of every entity there is.
+    fn asks_nothing(&self, clause: &Clause, inputs: &Bound) -> bool {
+        let Clause::Pattern(pattern) = clause else { return false };
+        let [Term::Var(e), rest @ ..] = pattern.terms.as_slice() else { return false };
+        let reads_database = self.databases.get(usize::from(pattern.source.0)).copied().unwrap_or(false);
+        let blank = rest.len() >= 2 && rest.iter().all(|term| *term == Term::Blank);
+        reads_database && blank && !inputs[e.0 as usize]
     }
 
     fn pattern_ready(&self, pattern: &Pattern, bound: &Bound) -> bool {

@@ -4,7 +4,7 @@
 use annals_db::{Column, Value, ValueRef};
 use annals_edn::{Code, Error};
 
-use super::compare::{compare, compare_doubles, equal, equal_values, same_number};
+use super::compare::{equal, equal_values, same_number};
 use super::number::{double, fold, long_op};
 use super::scalar::TABLE;
 use super::{Arithmetic, Comparison, Evaluated, Function, Nested, Operand, Scalar, database};
@@ -65,7 +65,7 @@ impl Function {
     /// `FUNCTION_FAILED` and its kin.
     pub fn call(self, args: &[Datum]) -> Result<Datum, Error> {
         match self {
-            Function::Compare(comparison) => Ok(Datum::bool(comparison.holds(compare(&args[0], &args[1])))),
+            Function::Compare(comparison) => Ok(Datum::bool(comparison.holds_of(&args[0], &args[1]))),
             Function::Equal => Ok(Datum::bool(args.windows(2).all(|pair| equal(&pair[0], &pair[1])))),
             Function::NotEqual => Ok(Datum::bool(!args.windows(2).all(|pair| equal(&pair[0], &pair[1])))),
             Function::SameNumber => same_numbers(args),
@@ -199,7 +199,7 @@ fn compare_lanes(comparison: Comparison, x: &Operand<'_>, y: &Operand<'_>, rows:
         return Some((0..rows).map(|row| comparison.holds(x.at(row).cmp(&y.at(row)))).collect());
     }
     let (x, y) = (doubles(x)?, doubles(y)?);
-    Some((0..rows).map(|row| comparison.holds(compare_doubles(x.at(row), y.at(row)))).collect())
+    Some((0..rows).map(|row| comparison.holds_of_doubles(x.at(row), y.at(row))).collect())
 }
 
 fn select(rows: usize, holds: impl Fn(usize) -> bool) -> Vec<u32> {
@@ -228,10 +228,10 @@ fn filter_comparison(
         });
     }
     if let (Some(x), Some(y)) = (doubles(x), doubles(y)) {
-        return Some(select(rows, |row| comparison.holds(compare_doubles(x.at(row), y.at(row)))));
+        return Some(select(rows, |row| comparison.holds_of_doubles(x.at(row), y.at(row))));
     }
     let (x, y) = (stored(x)?, stored(y)?);
-    Some(select(rows, |row| comparison.holds(super::compare::compare_values(&x.at(row), &y.at(row)))))
+    Some(select(rows, |row| comparison.holds_of_values(&x.at(row), &y.at(row))))
 }
 
 fn filter_equal(x: &Operand<'_>, y: &Operand<'_>, rows: usize, wanted: bool) -> Option<Vec<u32>> {

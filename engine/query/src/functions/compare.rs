@@ -26,6 +26,25 @@ impl Comparison {
         }
     }
 
+    /// Whether it holds of two data; of NaN no comparison does.
+    #[must_use]
+    pub fn holds_of(self, x: &Datum, y: &Datum) -> bool {
+        let nan = |datum: &Datum| datum.value().is_some_and(|value| is_nan(&value.as_ref()));
+        !nan(x) && !nan(y) && self.holds(compare(x, y))
+    }
+
+    /// As [`Comparison::holds_of`], for stored values.
+    #[must_use]
+    pub fn holds_of_values(self, x: &ValueRef<'_>, y: &ValueRef<'_>) -> bool {
+        !is_nan(x) && !is_nan(y) && self.holds(compare_values(x, y))
+    }
+
+    /// As [`Comparison::holds_of`], for doubles.
+    #[must_use]
+    pub fn holds_of_doubles(self, x: f64, y: f64) -> bool {
+        x.partial_cmp(&y).is_some_and(|order| self.holds(order))
+    }
+
     /// The comparison with its sides exchanged.
     #[must_use]
     pub fn flipped(self) -> Comparison {
@@ -35,6 +54,14 @@ impl Comparison {
             Comparison::Greater => Comparison::Less,
             Comparison::GreaterOrEqual => Comparison::LessOrEqual,
         }
+    }
+}
+
+fn is_nan(value: &ValueRef<'_>) -> bool {
+    match value {
+        ValueRef::Double(x) => x.is_nan(),
+        ValueRef::Float(x) => x.is_nan(),
+        _ => false,
     }
 }
 

@@ -10,7 +10,12 @@ use crate::functions::Function;
 
 /// A conjunction, in the order written.
 pub(super) fn conjunction(forms: &[Edn], names: &mut Names) -> Result<Vec<Clause>, Error> {
-    forms.iter().map(|form| clause(form, names)).collect()
+    forms.iter().filter(|form| !is_empty_not(form)).map(|form| clause(form, names)).collect()
+}
+
+/// `(not)` excludes nothing.
+fn is_empty_not(form: &Edn) -> bool {
+    matches!(form.as_list(), Some([head]) if head.as_symbol().is_some_and(|name| name.as_str() == "not"))
 }
 
 fn clause(form: &Edn, names: &mut Names) -> Result<Clause, Error> {

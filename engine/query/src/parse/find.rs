@@ -143,5 +143,9 @@ pub(super) fn return_map(sections: &Sections<'_>, find: &Find) -> Result<Option<
         let message = format!("{} columns but {} keys", find.elements.len(), names.len());
         return Err(invalid(part.span, message).hint("give one symbol a column"));
     }
+    let repeated = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name));
+    if let Some((at, name)) = repeated {
+        return Err(invalid(part.forms[at].span, format!("two columns have the key {name}")));
+    }
     Ok(Some(ReturnMap { kind, names }))
 }
