@@ -91,19 +91,22 @@ impl Layout {
     }
 
     fn slot(&mut self, spec: &Spec, wildcard: Option<Wildcard>, schema: &Schema) -> Slot {
-        let attribute = schema.attribute_of(&spec.attr).cloned();
+        // An attribute whose own name begins with an underscore is meant before the reverse of another.
+        let forward = if spec.reverse { underscored(&spec.attr, schema) } else { None };
+        let reverse = spec.reverse && forward.is_none();
+        let attribute = forward.or_else(|| schema.attribute_of(&spec.attr).cloned());
         let is_ref = attribute.as_ref().is_some_and(|attribute| attribute.value_type == ValueType::Ref);
         let component = attribute.as_ref().is_some_and(|attribute| attribute.component);
         let child = match &spec.sub {
             Some(Sub::Pattern(pattern)) => Child::Level(self.add(pattern, schema)),
             Some(Sub::Recur(depth)) => Child::Recur(*depth),
             None if !is_ref => Child::Value,
-            None if component && !spec.reverse => Child::Level(self.everything(wildcard)),
+            None if component && !reverse => Child::Level(self.everything(wildcard)),
             None => Child::Id,
         };
         Slot {
             attribute,
-            reverse: spec.reverse,
+            reverse,
             key: spec.key.clone(),
             limit: spec.limit,
             default: spec.default.clone(),
@@ -130,4 +133,12 @@ pub(super) fn id_key(wildcard: Option<Wildcard>) -> Edn {
         Some(Wildcard::Text) => Edn::string(":db/id"),
         _ => Edn::keyword("db/id"),
     }
+}
+
+fn underscored(attr: &annals_edn::Keyword, schema: &Schema) -> Option<Arc<Attribute>> {
+    let name = match attr.namespace() {
+        Some(namespace) => format!("{namespace}/_{}", attr.name()),
+        None => format!("_{}", attr.name()),
+    };
+    schema.attribute_of(&annals_edn::Keyword::new(name)).cloned()
 }

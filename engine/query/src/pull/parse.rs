@@ -23,8 +23,8 @@ impl Pattern {
 fn pattern(form: &Edn) -> Result<Pattern, Error> {
     let items = match &form.node {
         Node::Vector(items) | Node::List(items) => items.as_slice(),
-        // A bare map is the pattern with that one element.
-        Node::Map(_) => std::slice::from_ref(form),
+        // A bare map asks for nothing, as in the original: its entries are no attributes.
+        Node::Map(_) => &[],
         _ => return Err(Error::new(Code::InvalidPull, "a pull pattern is a vector").at(form.span)),
     };
     let mut pattern = Pattern { wildcard: None, id: None, specs: Vec::with_capacity(items.len()) };
@@ -78,7 +78,7 @@ fn attribute_spec(form: &Edn, pattern: &mut Pattern) -> Result<Option<Spec>, Err
     match &form.node {
         Node::Keyword(_) | Node::Str(_) => named(form, pattern),
         Node::Vector(items) | Node::List(items) => match items.as_slice() {
-            [head, rest @ ..] => match legacy(head) {
+            [head, rest @ ..] => match legacy(head, matches!(form.node, Node::List(_))) {
                 Some(name) => legacy_spec(form, name, rest, pattern),
                 None => with_options(form, head, rest, pattern),
             },
@@ -119,11 +119,11 @@ fn reversed(name: &Keyword) -> Option<Keyword> {
     })
 }
 
-/// `limit` and `default`, of the forms `(limit :a 5)` and `(default :a 0)`.
-fn legacy(head: &Edn) -> Option<&str> {
+/// `limit` and `default`, of the forms `(limit :a 5)` and `(default :a 0)`; in a list also as text.
+fn legacy(head: &Edn, in_list: bool) -> Option<&str> {
     let name = match &head.node {
         Node::Symbol(name) => name.as_str(),
-        Node::Str(text) => text,
+        Node::Str(text) if in_list => text,
         _ => return None,
     };
     matches!(name, "limit" | "default").then_some(name)
