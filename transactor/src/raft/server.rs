@@ -10,6 +10,7 @@ use futures_util::stream::BoxStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::host::RaftHandle;
+use super::types::NodeId;
 use super::wire;
 
 /// Serves `annals.v1.RaftService`. Cheap to clone.
@@ -31,8 +32,7 @@ impl RaftServer {
         let envelope =
             envelope.ok_or_else(|| Status::invalid_argument("raft message without an envelope"))?;
         let caller = caller.and_then(Principal::node_id).unwrap_or_default();
-        // Certificates name a transactor by its number, alone or as in its member name.
-        if caller.strip_prefix("transactor-").unwrap_or(caller) != envelope.from_node_id.to_string() {
+        if !names(caller, envelope.from_node_id) {
             let message =
                 format!("a certificate of node {caller} cannot speak for node {}", envelope.from_node_id);
             return Err(Status::permission_denied(message));
@@ -129,6 +129,12 @@ impl RaftService for RaftServer {
         let read_log_id = v1::RaftLogId { term: position.term, index: position.index };
         Ok(Response::new(v1::ReadIndexResponse { term: position.term, read_log_id: Some(read_log_id) }))
     }
+}
+
+/// Certificates name a transactor by its number, alone or behind what it is: `1`, `node-1`, `transactor-1`.
+fn names(certified: &str, id: NodeId) -> bool {
+    let number = ["node-", "transactor-"].iter().find_map(|prefix| certified.strip_prefix(prefix));
+    number.unwrap_or(certified) == id.to_string()
 }
 
 fn caller<T>(request: &Request<T>) -> Option<Arc<Principal>> {
