@@ -5,6 +5,7 @@ mod model;
 mod naive_build;
 mod random;
 mod smoke;
+mod threads;
 
 use random::Walk;
 

@@ -44,3 +44,50 @@ fn keyword(text: &str) -> u64 {
 }
 
 const _: () = assert!((ValueType::Tuple as u8) < 16, "the rank has four bits");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::EntityId;
+
+    #[test]
+    fn prefixes_ascend_with_the_values() {
+        let values = [
+            ValueRef::Boolean(false),
+            ValueRef::Boolean(true),
+            ValueRef::Long(i64::MIN),
+            ValueRef::Long(-1),
+            ValueRef::Ref(EntityId(0)),
+            ValueRef::Long(1),
+            ValueRef::Ref(EntityId::MAX),
+            ValueRef::Long(i64::MAX),
+            ValueRef::Float(-1.5),
+            ValueRef::Float(-0.0),
+            ValueRef::Float(0.0),
+            ValueRef::Double(f64::NEG_INFINITY),
+            ValueRef::Double(-0.0),
+            ValueRef::Double(0.0),
+            ValueRef::Double(1e-300),
+            ValueRef::Double(f64::NAN),
+            ValueRef::Instant(-1),
+            ValueRef::Uuid(0),
+            ValueRef::Uuid(u128::MAX),
+            ValueRef::Keyword(""),
+            ValueRef::Keyword("z"),
+            ValueRef::Keyword("a/z"),
+            ValueRef::Keyword("a-b/c"),
+            ValueRef::Keyword("aa/a"),
+            ValueRef::String(""),
+            ValueRef::String("\0"),
+            ValueRef::String("abcdefgh"),
+            ValueRef::String("abcdefghi"),
+            ValueRef::String("ü"),
+            ValueRef::Bytes(&[255]),
+        ];
+        for pair in values.windows(2) {
+            assert!(pair[0].cmp_index(&pair[1]).is_le(), "{pair:?}");
+            assert!(order_prefix(&pair[0]) <= order_prefix(&pair[1]), "{pair:?}");
+        }
+        assert_eq!(order_prefix(&ValueRef::Long(7)), order_prefix(&ValueRef::Ref(EntityId(7))));
+    }
+}

@@ -206,3 +206,6 @@ fn fence_range(index: Index, key: &Seek<'_>) -> ((u64, u64), (u64, u64)) {
         (Some(first), Some(second)) => ((first, second), (first, second)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -111,3 +111,35 @@ impl Sorted {
         runs[LEVELS - 1] = Some(run);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::event::Marks;
+    use super::*;
+    use crate::datom::Datom;
+    use crate::id::{AttrId, EntityId, T};
+    use crate::novelty::Event;
+    use crate::value::Value;
+
+    #[test]
+    fn every_event_is_in_one_run_and_runs_keep_their_sizes() {
+        let (events, published) = (Events::new(), AtomicU32::new(0));
+        let sorted = Sorted::new(Index::Eavt, Tuning { tail: 4, ratio: 2 });
+        for i in 0..500_u32 {
+            let e = EntityId(u64::from(i) * 7919 % 100);
+            let datom = Datom { e, a: AttrId(1), v: Value::Long(i.into()), t: T(i.into()), added: true };
+            events.push(Event::new(&datom, i, Marks::default()));
+            published.store(i + 1, Ordering::Release);
+            if !i.is_multiple_of(3) {
+                continue;
+            }
+            let levels = sorted.levels(&events, i + 1, &published);
+            let mut held: Vec<u32> = levels.runs().flat_map(|run| run.positions.iter().copied()).collect();
+            held.sort_unstable();
+            assert!(held.into_iter().eq(0..=i));
+            let room = (0..LEVELS as u32 - 1).map(|level| 4 << level);
+            let sizes = levels.runs.iter().map(|run| run.as_ref().map_or(0, |run| run.len()));
+            assert!(sizes.zip(room).all(|(size, room)| size <= room));
+        }
+    }
+}

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use rustc_hash::FxHashSet;
+
 use super::model::Model;
 use super::random::Random;
 use crate::bootstrap::attr;
@@ -29,14 +31,11 @@ pub(super) fn build(model: &Model, incarnation: Incarnation, random: &mut Random
     let kept = model.schema().attributes().filter(|attribute| attribute.kept_in_avet());
     let kept: Vec<AttrId> = kept.map(|attribute| attribute.id).filter(|&a| a != attr::TX_ID).collect();
     // Not every attribute is listed: what is not is read from AEVT.
-    let avet = Arc::new(kept.into_iter().filter(|_| !writer.random.one_in(6)).collect());
-    let mut level = LevelRef::default();
-    for index in Index::ALL {
-        let listed = |(datom, _): &&Interval| index != Index::Avet || is_in(&avet, datom.a);
-        let mut of = |rows: &[Interval]| writer.tree(index, rows.iter().filter(listed).cloned().collect());
-        level.current[index as usize] = of(&current);
-        level.history[index as usize] = of(&history);
-    }
+    let avet: FxHashSet<AttrId> = kept.into_iter().filter(|_| !writer.random.one_in(6)).collect();
+    let split = if writer.random.one_in(3) { T(writer.random.below(model.basis().0)) } else { T(0) };
+    let levels = [young(&current, &history, split), old(current, history, split)];
+    let only_base = usize::from(split == T(0));
+    let levels = levels[only_base..].iter().map(|level| writer.level(level, &avet)).collect();
     let last = model.line.last().expect("a root covers a transaction");
     let schema = SchemaSegment::encode(model.schema(), &avet);
     let root = Root {
@@ -51,14 +50,31 @@ pub(super) fn build(model: &Model, incarnation: Incarnation, random: &mut Random
         stats: writer.put(Kind::Stats, &Stats::default().encode()).hash,
         log: writer.log(model),
         ids: writer.ids(model),
-        levels: vec![level],
+        levels,
     };
     let root = writer.put(Kind::Root, &root.encode()).hash;
     Base::open(root, Arc::new(writer.port)).unwrap()
 }
 
-fn is_in(avet: &rustc_hash::FxHashSet<AttrId>, a: AttrId) -> bool {
-    avet.contains(&a)
+/// Live rows and intervals.
+type Rows = (Vec<Interval>, Vec<Interval>);
+
+/// What a root at `split` had: what ended later was live then.
+fn old(current: Vec<Interval>, history: Vec<Interval>, split: T) -> Rows {
+    if split == T(0) {
+        return (current, history);
+    }
+    let (ended, later): Rows = history.into_iter().partition(|(_, end)| end.is_some_and(|t| t <= split));
+    let reopened = later.into_iter().map(|(datom, _)| (datom, None));
+    let live = current.into_iter().chain(reopened).filter(|(datom, _)| datom.t <= split);
+    (live.collect(), ended)
+}
+
+/// What happened after `split`: new live rows, and the intervals that ended.
+fn young(current: &[Interval], history: &[Interval], split: T) -> Rows {
+    let live = current.iter().filter(|(datom, _)| datom.t > split);
+    let ended = history.iter().filter(|(_, end)| end.is_some_and(|t| t > split));
+    (live.cloned().collect(), ended.cloned().collect())
 }
 
 /// Live facts, kept intervals, and the t of the last dropped interval's end.
@@ -100,6 +116,17 @@ impl Writer<'_> {
             span: Span::EMPTY,
             stored: stored.len() as u64,
         }
+    }
+
+    fn level(&mut self, (current, history): &Rows, avet: &FxHashSet<AttrId>) -> LevelRef {
+        let mut level = LevelRef::default();
+        for index in Index::ALL {
+            let listed = |(datom, _): &&Interval| index != Index::Avet || avet.contains(&datom.a);
+            let mut of = |rows: &[Interval]| self.tree(index, rows.iter().filter(listed).cloned().collect());
+            level.current[index as usize] = of(current);
+            level.history[index as usize] = of(history);
+        }
+        level
     }
 
     fn tree(&mut self, index: Index, mut rows: Vec<Interval>) -> Option<TreeRef> {
