@@ -31,7 +31,7 @@ fn arena() -> Events {
     let events = Events::new();
     for i in 0..ROWS {
         let (e, a) = (EntityId(scatter(i * 3) % 90), AttrId((scatter(i * 5) % 12) as u32));
-        let datom = Datom { e, a, v: value(i * 7), t: T(i), added: scatter(i * 11) % 4 > 0 };
+        let datom = Datom { e, a, v: value(i * 7), t: T(i), added: !scatter(i * 11).is_multiple_of(4) };
         events.push(Event::new(&datom, i as u32, Marks::default()));
     }
     events
