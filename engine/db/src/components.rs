@@ -11,6 +11,7 @@ use annals_edn::{Code, Edn, Error, Node};
 use bigdecimal::{BigDecimal, RoundingMode, ToPrimitive};
 
 use crate::Result;
+use crate::bootstrap::attr;
 use crate::database::Db;
 use crate::datom::Datom;
 use crate::id::{AttrId, EntityId, T};
@@ -146,6 +147,8 @@ fn transaction(db: &Db, form: &Edn) -> Result<T> {
 /// The attribute a component names, nothing when it names none.
 fn attribute(db: &Db, form: &Edn) -> Result<Option<Arc<Attribute>>> {
     match attribute_named(db, form) {
+        // Client ids are never read through an index.
+        Ok(attribute) if attribute.id == attr::TX_ID => Ok(None),
         Ok(attribute) => Ok(Some(attribute)),
         Err(error) if error.code() == Code::NotAnEntity => Ok(None),
         Err(error) => Err(error),
@@ -195,7 +198,7 @@ fn by_value(db: &Db, parts: &[Edn], seek: bool) -> Result<Option<Vec<Range>>> {
 }
 
 fn indexed_from(db: &Db, least: u32) -> Vec<Range> {
-    let indexed = db.schema().attributes().filter(|a| a.in_avet() && a.id.0 >= least);
+    let indexed = db.schema().attributes().filter(|a| a.in_avet() && a.id.0 >= least && a.id != attr::TX_ID);
     let mut ids: Vec<AttrId> = indexed.map(|a| a.id).collect();
     ids.sort_unstable();
     ids.into_iter().map(Range::attr_by_value).collect()
