@@ -35,6 +35,10 @@ fn main() {
     let maps: Vec<Edn> = people.iter().map(|fields| vector([map(fields)])).collect();
     report("add-5: 20,000 transactions of one map", 100_000, best(3, || each(&maps)));
     report("add-1: 100,000 transactions of one datom", 100_000, best(3, || add_one(&people)));
+    for steps in [1_000, 4_000, 16_000] {
+        let took = best(2, || counter(steps));
+        report(&format!("counter: {steps} cas of one value"), 2 * steps as usize, took);
+    }
     curve(&people);
     mbrainz();
 }
@@ -76,6 +80,24 @@ fn add_one(people: &[Vec<(&'static str, Node)>]) -> Duration {
         }
     }
     took
+}
+
+/// A counter: every transaction compares and swaps one value of one entity.
+fn counter(steps: i64) -> Duration {
+    let mut db = step(&declared(), &vector([map(&[("age", Node::Long(0))])]));
+    let e = annals_db::EntityId::new(annals_db::Partition::USER, db.next_counter() - 1);
+    let cas = |n: i64| {
+        let parts = [Node::Long(e.as_long()), Node::Keyword(annals_edn::Keyword::new("age"))];
+        let values = [Node::Long(n), Node::Long(n + 1)];
+        let head = [keyword("db/cas")];
+        vector([vector(head.into_iter().chain(parts.into_iter().chain(values).map(Edn::from)))])
+    };
+    let transactions: Vec<Edn> = (0..steps).map(cas).collect();
+    let start = Instant::now();
+    for transaction in &transactions {
+        db = step(&db, transaction);
+    }
+    start.elapsed()
 }
 
 /// The cost of one small transaction in databases of growing size.

@@ -59,8 +59,7 @@ fn concerns_schema(datom: &Datom) -> bool {
 /// What can be said of one datom alone.
 fn check_fact(schema: &Schema, datom: &Datom) -> Result<()> {
     match datom.a {
-        attr::IDENT if datom.added => check_ident(&datom.v),
-        attr::IDENT => Ok(()),
+        attr::IDENT => check_ident(schema, datom),
         attr::ATTR_PREDS | attr::ENTITY_PREDS if datom.added => {
             Err(Error::new(Code::Unsupported, "predicates are stored functions, which are not offered yet"))
         }
@@ -70,13 +69,17 @@ fn check_fact(schema: &Schema, datom: &Datom) -> Result<()> {
     }
 }
 
-fn check_ident(v: &Value) -> Result<()> {
-    let Value::Keyword(ident) = v else { return Ok(()) };
+/// What is built in keeps its name, and its namespaces.
+fn check_ident(schema: &Schema, datom: &Datom) -> Result<()> {
+    if is_built_in(datom.e) {
+        return Err(built_in(schema, datom.e));
+    }
+    let Value::Keyword(ident) = &datom.v else { return Ok(()) };
     let namespace = ident.namespace().unwrap_or_default();
     let reserved = ["db", "annals"]
         .iter()
         .any(|own| namespace.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')));
-    if reserved {
+    if reserved && datom.added {
         let message = format!("{ident} is in a namespace that the database keeps for itself");
         return Err(Error::new(Code::ReservedNamespace, message).with("ident", ident));
     }
@@ -85,21 +88,31 @@ fn check_ident(v: &Value) -> Result<()> {
 
 /// A property makes sense only on a schema element of the user's own.
 fn check_property(schema: &Schema, datom: &Datom) -> Result<()> {
-    let named = |e: EntityId| schema.ident(e).map_or_else(|| e.to_string(), ToString::to_string);
-    match datom.e.as_attr() {
-        None => {
-            let message =
-                format!("{} is no schema element, so it cannot become an attribute", named(datom.e));
-            Err(Error::new(Code::NotInSystemPartition, message)
-                .with("entity", datom.e)
-                .hint("install attributes under a new ident"))
-        }
-        Some(a) if a.0 < bootstrap::FIRST_ELEMENT => {
-            let message = format!("{} is built in and cannot be changed", named(datom.e));
-            Err(Error::new(Code::InvalidAlterAttribute, message).with("attribute", named(datom.e)))
-        }
-        Some(_) => Ok(()),
+    if is_built_in(datom.e) {
+        return Err(built_in(schema, datom.e));
     }
+    if datom.e.as_attr().is_some() {
+        return Ok(());
+    }
+    let named = named(schema, datom.e);
+    let message = format!("{named} is no schema element, so it cannot become an attribute");
+    Err(Error::new(Code::NotInSystemPartition, message)
+        .with("entity", datom.e)
+        .hint("install attributes under a new ident"))
+}
+
+fn is_built_in(e: EntityId) -> bool {
+    e.as_attr().is_some_and(|a| a.0 < bootstrap::FIRST_ELEMENT)
+}
+
+fn built_in(schema: &Schema, e: EntityId) -> Error {
+    let named = named(schema, e);
+    Error::new(Code::InvalidAlterAttribute, format!("{named} is built in and cannot be changed"))
+        .with("attribute", named)
+}
+
+fn named(schema: &Schema, e: EntityId) -> String {
+    schema.ident(e).map_or_else(|| e.to_string(), ToString::to_string)
 }
 
 fn check_listing(datom: &Datom) -> Result<()> {

@@ -114,9 +114,11 @@ impl<'a> Expander<'a> {
                 Subject::Id(e) => Slot::Value(Some(Value::Ref(e))),
                 Subject::Temp(temp) => Slot::Temp(temp),
             }),
-            _ => literal(ty, form)
-                .map(|value| Slot::Value(Some(value)))
-                .ok_or_else(|| bad_tuple(attribute, form)),
+            _ => {
+                let value = literal(ty, form).ok_or_else(|| bad_tuple(attribute, form))?;
+                identify::check_range(&value)?;
+                Ok(Slot::Value(Some(value)))
+            }
         }
     }
 }

@@ -33,15 +33,28 @@ pub(super) fn check(db: &Db, body: &TxBody, before: &Attribute, after: &Attribut
         return refuse(Code::CardinalityViolation, format!("entity {e} has several values"));
     }
     if before.unique.is_none() && after.unique.is_some() {
-        if !before.in_avet() && has_or_had_data(db, before)? {
-            let why = "it has or had data and is not indexed: set :db/index first".to_owned();
-            return refuse(Code::UniqueWithoutIndex, why);
-        }
+        check_index(db, before)?;
         if let Some((value, one, two)) = shared_value(db, body, before)? {
             return refuse(Code::UniqueViolation, format!("entities {one} and {two} both have {value:?}"));
         }
     }
     Ok(())
+}
+
+/// Uniqueness is looked up in AVET on every write, so AVET must hold what is or was there: not before `:db/index`, and
+/// not before an index job has caught up with it.
+fn check_index(db: &Db, before: &Attribute) -> Result<()> {
+    if db.avet_is_whole(before.id) || !has_or_had_data(db, before)? {
+        return Ok(());
+    }
+    if !before.in_avet() {
+        let why = "it has or had data and is not indexed: set :db/index first";
+        return Err(invalid(before, Code::UniqueWithoutIndex, why));
+    }
+    let message = format!("{} is still being indexed, so it cannot become unique yet", before.ident);
+    Err(Error::new(Code::Overloaded, message)
+        .with("attribute", &before.ident)
+        .hint("try again when the index job that is under way has ended"))
 }
 
 /// The property that changed although it must not.
