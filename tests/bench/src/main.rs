@@ -1,1 +1,135 @@
-fn main() {}
+//! `annals-bench`: figures of Annals on data that others are measured on, and data of any size to try it with.
+//!
+//! `annals-bench SUITE…` runs suites and prints a table, or lines for programs with `--tsv`. A query whose number of
+//! rows is wrong fails the run. What each suite does is told in docs/benchmarks.md.
+
+mod cases;
+mod data;
+mod generate;
+mod measure;
+mod random;
+mod report;
+mod store;
+mod suites;
+mod wire;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use measure::Timing;
+use report::Report;
+
+/// Figures of Annals, and data to try it with.
+#[derive(Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: Run,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Write a catalogue of releases as files of entity maps, to be imported in the order they are named
+    Gen {
+        /// About how many datoms
+        #[arg(long, value_name = "N", default_value = "1000000")]
+        datoms: u64,
+        /// Where to
+        #[arg(long, value_name = "DIR")]
+        dir: PathBuf,
+        /// Other seeds make other data
+        #[arg(long, default_value_t = generate::SEED)]
+        seed: u64,
+    },
+    /// Write the data and the queries of the suites as files, for the runners of other systems
+    Export {
+        /// Where to
+        dir: PathBuf,
+    },
+    /// Compare the figures of several systems, given as --tsv prints them, in a Markdown table
+    Compare {
+        /// One or more files
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// A gRPC server that does nothing but answer, started by the suite wire
+    #[command(hide = true)]
+    Floor {
+        /// Where its certificates are
+        pki: PathBuf,
+    },
+}
+
+#[derive(Args)]
+struct Run {
+    /// What to measure
+    #[arg(value_enum, required = true)]
+    suites: Vec<Suite>,
+    /// Print `suite row system median min unit` separated by tabs
+    #[arg(long)]
+    tsv: bool,
+    /// Run each query this long before it is measured, milliseconds
+    #[arg(long, value_name = "MS", default_value = "500")]
+    warm_up: u64,
+    /// Length of each of the seven batches, milliseconds
+    #[arg(long, value_name = "MS", default_value = "200")]
+    batch: u64,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Suite {
+    /// q1 to q5, predicates and aggregation on 20,000 people
+    People20k,
+    /// closures of small graphs, both ends free
+    Rules,
+    /// recursion with one end bound on a graph of packages
+    Debian,
+    /// m1 to m11 and a pull on a catalogue of releases
+    Mbrainz,
+    /// transactions in memory
+    Writes,
+    /// one durable node, over gRPC and TLS
+    Wire,
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    match arguments.command {
+        None => run(&arguments.run),
+        Some(Command::Gen { datoms, dir, seed }) => {
+            for file in generate::write(&dir, datoms, seed)? {
+                println!("{}", file.display());
+            }
+            Ok(())
+        }
+        Some(Command::Export { dir }) => suites::export(&dir),
+        Some(Command::Compare { files }) => {
+            let texts = files.iter().map(|file| data::text(file)).collect::<Result<Vec<_>>>()?;
+            print!("{}", report::comparison(&report::read(&texts.concat())?));
+            Ok(())
+        }
+        Some(Command::Floor { pki }) => wire::floor::serve(&pki),
+    }
+}
+
+fn run(run: &Run) -> Result<()> {
+    let mut report = Report::new(run.tsv);
+    let timing =
+        Timing { warm_up: Duration::from_millis(run.warm_up), batch: Duration::from_millis(run.batch) };
+    for suite in &run.suites {
+        match suite {
+            Suite::People20k => suites::people(&mut report, timing)?,
+            Suite::Rules => suites::rules(&mut report, timing)?,
+            Suite::Debian => suites::debian(&mut report, timing)?,
+            Suite::Mbrainz => suites::mbrainz(&mut report, timing)?,
+            Suite::Writes => suites::writes(&mut report)?,
+            Suite::Wire => wire::wire(&mut report)?,
+        }
+    }
+    Ok(())
+}

@@ -9,8 +9,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use crate::random::Random;
+
 /// Datoms of one release, its share of artists and labels included; measured on the output.
 const DATOMS_A_RELEASE: u64 = 11;
+
+/// The seed of data that name no other.
+pub const SEED: u64 = 20_260_101;
 
 /// The files, in the order of import.
 pub const FILES: [&str; 5] = ["schema.edn", "enums.edn", "artists.edn", "labels.edn", "releases.edn"];
@@ -36,9 +41,9 @@ const SCHEMA: &[(&str, &str, &str, &str)] = &[
 
 const COUNTRIES: [&str; 12] = ["AR", "BR", "CA", "DE", "FR", "GB", "IN", "IT", "JP", "NG", "SE", "US"];
 const WORDS: [&str; 32] = [
-    "Amber", "Atlas", "Autumn", "Bridge", "Canyon", "Cedar", "Cinder", "Circle", "Copper", "Delta", "Echo", "Ember",
-    "Falcon", "Garden", "Harbor", "Hollow", "Ivory", "Juniper", "Lantern", "Meadow", "Mirror", "Nova", "Ocean", "Paper",
-    "Quartz", "River", "Saffron", "Signal", "Timber", "Velvet", "Willow", "Zephyr",
+    "Amber", "Atlas", "Autumn", "Bridge", "Canyon", "Cedar", "Cinder", "Circle", "Copper", "Delta", "Echo",
+    "Ember", "Falcon", "Garden", "Harbor", "Hollow", "Ivory", "Juniper", "Lantern", "Meadow", "Mirror",
+    "Nova", "Ocean", "Paper", "Quartz", "River", "Saffron", "Signal", "Timber", "Velvet", "Willow", "Zephyr",
 ];
 
 /// Writes about `datoms` datoms into `folder` and names the files, in the order of import.
@@ -49,7 +54,9 @@ pub fn write(folder: &Path, datoms: u64, seed: u64) -> Result<Vec<PathBuf>> {
     let mut random = Random(seed);
     file(folder, "schema.edn", |out| schema(out))?;
     file(folder, "enums.edn", |out| {
-        COUNTRIES.iter().try_for_each(|code| writeln!(out, "{{:db/ident :country/{code} :country/name \"{code}\"}}"))
+        COUNTRIES
+            .iter()
+            .try_for_each(|code| writeln!(out, "{{:db/ident :country/{code} :country/name \"{code}\"}}"))
     })?;
     file(folder, "artists.edn", |out| (0..artists).try_for_each(|n| artist(out, n, &mut random)))?;
     file(folder, "labels.edn", |out| (0..labels).try_for_each(|n| label(out, n, &mut random)))?;
@@ -63,7 +70,8 @@ type Out = BufWriter<File>;
 
 fn file(folder: &Path, name: &str, write: impl FnOnce(&mut Out) -> std::io::Result<()>) -> Result<()> {
     let path = folder.join(name);
-    let mut out = BufWriter::new(File::create(&path).with_context(|| format!("cannot write {}", path.display()))?);
+    let mut out =
+        BufWriter::new(File::create(&path).with_context(|| format!("cannot write {}", path.display()))?);
     write(&mut out).and_then(|()| out.flush()).with_context(|| format!("cannot write {}", path.display()))
 }
 
@@ -78,7 +86,7 @@ fn schema(out: &mut Out) -> std::io::Result<()> {
 }
 
 fn artist(out: &mut Out, n: u64, random: &mut Random) -> std::io::Result<()> {
-    let (name, year, country) = (random.words(2), 1900 + random.below(120), random.pick(&COUNTRIES));
+    let (name, year, country) = (words(random, 2), 1900 + random.below(120), random.pick(&COUNTRIES));
     writeln!(
         out,
         "{{:artist/gid {} :artist/name \"{name} {n}\" :artist/startYear {year} :artist/country :country/{country}}}",
@@ -87,11 +95,11 @@ fn artist(out: &mut Out, n: u64, random: &mut Random) -> std::io::Result<()> {
 }
 
 fn label(out: &mut Out, n: u64, random: &mut Random) -> std::io::Result<()> {
-    writeln!(out, "{{:label/gid {} :label/name \"{} Records {n}\"}}", gid(2, n), random.words(1))
+    writeln!(out, "{{:label/gid {} :label/name \"{} Records {n}\"}}", gid(2, n), words(random, 1))
 }
 
 fn release(out: &mut Out, n: u64, artists: u64, labels: u64, random: &mut Random) -> std::io::Result<()> {
-    write!(out, "{{:release/gid {} :release/name \"{}\"", gid(3, n), random.words(3))?;
+    write!(out, "{{:release/gid {} :release/name \"{}\"", gid(3, n), words(random, 3))?;
     write!(out, " :release/year {} :release/status \"Official\"", 1950 + random.below(75))?;
     write!(out, " :release/country :country/{}", random.pick(&COUNTRIES))?;
     write!(out, " :release/barcode \"{:013}\"", random.below(10_000_000_000_000))?;
@@ -115,33 +123,6 @@ fn gid(kind: u64, n: u64) -> String {
     )
 }
 
-/// SplitMix64: small, and the same everywhere.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, n: u64) -> u64 {
-        self.next() % n
-    }
-
-    /// Small numbers are likelier, as famous artists are.
-    fn skewed(&mut self, n: u64) -> u64 {
-        let (x, y) = (self.below(n), self.below(n));
-        x.min(y)
-    }
-
-    fn pick(&mut self, from: &[&'static str]) -> &'static str {
-        from[self.below(from.len() as u64) as usize]
-    }
-
-    fn words(&mut self, count: usize) -> String {
-        (0..count).map(|_| self.pick(&WORDS)).collect::<Vec<_>>().join(" ")
-    }
+fn words(random: &mut Random, count: usize) -> String {
+    (0..count).map(|_| random.pick(&WORDS)).collect::<Vec<_>>().join(" ")
 }

@@ -1,0 +1,7 @@
+//! The suites that need the engine only: what they load, what they ask, what they write.
+
+mod queries;
+mod writes;
+
+pub use queries::{debian, export, mbrainz, people, rules};
+pub use writes::writes;

@@ -1,0 +1,207 @@
+//! The suites of queries: people20k, rules, debian and mbrainz; and their data and queries as files for others.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use annals_edn::{Edn, Node, read_one};
+use annals_query::{Pattern, pull_many};
+use anyhow::{Context, Result};
+
+use crate::cases::{self, Bench, Case};
+use crate::data::catalogue::{Catalogue, catalogue};
+use crate::data::graphs::{self, Edges};
+use crate::data::people::people as people_data;
+use crate::measure::{Timing, measure};
+use crate::report::Report;
+use crate::store::{BATCH, Store};
+
+/// Attributes of people and of graphs.
+pub const SCHEMA: &str = "[
+ {:db/ident :name :db/valueType :db.type/string :db/cardinality :db.cardinality/one :db/index true}
+ {:db/ident :last-name :db/valueType :db.type/string :db/cardinality :db.cardinality/one :db/index true}
+ {:db/ident :sex :db/valueType :db.type/keyword :db/cardinality :db.cardinality/one :db/index true}
+ {:db/ident :age :db/valueType :db.type/long :db/cardinality :db.cardinality/one :db/index true}
+ {:db/ident :salary :db/valueType :db.type/long :db/cardinality :db.cardinality/one :db/index true}
+ {:db/ident :node :db/valueType :db.type/string :db/cardinality :db.cardinality/one}
+ {:db/ident :follows :db/valueType :db.type/ref :db/cardinality :db.cardinality/many}
+ {:db/ident :dep :db/valueType :db.type/ref :db/cardinality :db.cardinality/many}]";
+
+/// What is pulled of an artist.
+const PULL: &str =
+    "[:artist/name {:release/_artists [:release/name :release/year {:release/labels [:label/name]}]}]";
+/// The artist who is pulled where the shared data are.
+const PULLED: &str = "John Lennon";
+
+/// q1 to q5, predicates, aggregation.
+pub fn people(report: &mut Report, timing: Timing) -> Result<()> {
+    const SUITE: &str = "people20k";
+    let data = people_data()?;
+    report.note(SUITE, data.origin.note());
+    let mut store = Store::new(SCHEMA)?;
+    for some in data.set.chunks(BATCH) {
+        let maps: Vec<String> = some.iter().map(|person| person.map()).collect();
+        store.transact(&read_one(&format!("[{}]", maps.join(" ")))?)?;
+    }
+    let cases = cases_of(cases::PEOPLE, data.origin == crate::data::Origin::Shared)?;
+    let bench = Bench { db: &store.db, nodes: &HashMap::new(), timing };
+    bench.run(report, SUITE, &cases)?;
+    let q4 = cases.iter().find(|case| case.row == "q4").context("q4 is a case")?;
+    bench.run_unprepared(report, SUITE, q4)
+}
+
+/// Closures of small graphs.
+pub fn rules(report: &mut Report, timing: Timing) -> Result<()> {
+    const SUITE: &str = "rules";
+    for name in graphs::NAMES {
+        let data = graphs::graph(name)?;
+        if name == graphs::NAMES[0] {
+            report.note(SUITE, data.origin.note());
+        }
+        let mut store = Store::new(SCHEMA)?;
+        let nodes = store.load_graph("follows", &data.set)?;
+        let bench = Bench { db: &store.db, nodes: &nodes, timing };
+        bench.run(report, SUITE, &rule_cases(name, &data.set)?)?;
+    }
+    Ok(())
+}
+
+fn rule_cases(name: &str, edges: &Edges) -> Result<Vec<Case>> {
+    let rows = Some(graphs::closure(edges)?);
+    let cases = cases::read(cases::RULES)?.into_iter();
+    Ok(cases.map(|case| Case { row: format!("{name}-{}", case.row), rows, ..case }).collect())
+}
+
+/// Recursion with one end bound, on a large graph.
+pub fn debian(report: &mut Report, timing: Timing) -> Result<()> {
+    const SUITE: &str = "debian";
+    let data = graphs::dependencies()?;
+    report.note(SUITE, data.origin.note());
+    let mut store = Store::new(SCHEMA)?;
+    let nodes = store.load_graph("dep", &data.set.edges)?;
+    let cases = dependency_cases(&data.set)?;
+    Bench { db: &store.db, nodes: &nodes, timing }.run(report, SUITE, &cases)
+}
+
+fn dependency_cases(graph: &graphs::Dependencies) -> Result<Vec<Case>> {
+    let down = graphs::reachable(&graph.edges, &graph.needing, false);
+    let up = graphs::reachable(&graph.edges, &graph.needed, true);
+    let mut cases = cases::read(cases::DEBIAN)?;
+    for case in &mut cases {
+        case.rows = Some(if case.row.starts_with("D1") { down } else { up });
+        case.ask_instead(|name| match name {
+            "gnome-core" => Some(graph.needing.clone()),
+            "libssl3" => Some(graph.needed.clone()),
+            _ => None,
+        });
+    }
+    Ok(cases)
+}
+
+/// m1 to m11 and a pull.
+pub fn mbrainz(report: &mut Report, timing: Timing) -> Result<()> {
+    const SUITE: &str = "mbrainz";
+    let data = catalogue()?;
+    report.note(SUITE, data.origin.note());
+    let mut store = Store::new("[]")?;
+    for (name, text) in &data.set.files {
+        store.load(text).with_context(|| format!("loading {name}"))?;
+    }
+    let bench = Bench { db: &store.db, nodes: &HashMap::new(), timing };
+    bench.run(report, SUITE, &catalogue_cases(&data.set)?)?;
+    let artist = data.set.artist.as_deref().unwrap_or(PULLED);
+    let rows = releases(&store, artist)?;
+    let pattern = Pattern::parse(&read_one(PULL)?)?;
+    let entity = [artist_id(&store, artist)?];
+    let figure = measure(timing, rows, || pulled(&pull_many(&store.db, &pattern, &entity)?))?;
+    report.figure(SUITE, "pull", figure, "ms");
+    Ok(())
+}
+
+fn catalogue_cases(catalogue: &Catalogue) -> Result<Vec<Case>> {
+    let mut cases = cases_of(cases::MBRAINZ, catalogue.artist.is_none())?;
+    for case in &mut cases {
+        case.ask_instead(|name| match name {
+            "Atlantic" => catalogue.label.clone(),
+            _ => catalogue.artist.clone(),
+        });
+    }
+    Ok(cases)
+}
+
+/// The cases; what is known of their rows holds for the shared data only.
+fn cases_of(text: &str, shared: bool) -> Result<Vec<Case>> {
+    let cases = cases::read(text)?.into_iter();
+    Ok(cases.map(|case| Case { rows: case.rows.filter(|_| shared), ..case }).collect())
+}
+
+/// The value of a scalar query about an artist's name.
+fn scalar(store: &Store, query: &str, name: &str) -> Result<Edn> {
+    use annals_query::{Argument, Prepared, QueryCtx, answer};
+    let args = [Argument::Db(store.db.clone()), Argument::Form(Edn::string(name))];
+    let prepared = Prepared::new(&read_one(query)?, &args)?;
+    Ok(answer(&prepared, &args, QueryCtx::default())?)
+}
+
+fn artist_id(store: &Store, name: &str) -> Result<Edn> {
+    scalar(store, "[:find ?a . :in $ ?n :where [?a :artist/name ?n]]", name)
+}
+
+fn releases(store: &Store, name: &str) -> Result<usize> {
+    let query = "[:find (count ?r) . :in $ ?n :where [?a :artist/name ?n] [?r :release/artists ?a]]";
+    match scalar(store, query, name)?.node {
+        Node::Long(count) => Ok(usize::try_from(count)?),
+        other => anyhow::bail!("a count is a number, not {}", Edn::new(other)),
+    }
+}
+
+/// How many releases were pulled.
+fn pulled(trees: &[Edn]) -> Result<usize> {
+    let Some(Node::Map(entries)) = trees.first().map(|tree| &tree.node) else { return Ok(0) };
+    let releases = entries.iter().find_map(|(key, value)| match (&key.node, &value.node) {
+        (Node::Keyword(key), Node::Vector(items)) if key.as_str() == "release/_artists" => Some(items.len()),
+        _ => None,
+    });
+    Ok(releases.unwrap_or(0))
+}
+
+/// Writes the data and the queries of the suites into `folder`: `queries.edn`, a case a line; `people.tsv`;
+/// `NAME.graph`, an edge a line; `catalogue.txt`, the names of the catalogue's files in the order of import.
+pub fn export(folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let write = |name: &str, text: &str| {
+        std::fs::write(folder.join(name), text).with_context(|| format!("cannot write {name}"))
+    };
+    let mut queries = Vec::new();
+    let people = people_data()?;
+    let people_cases = cases_of(cases::PEOPLE, people.origin == crate::data::Origin::Shared)?;
+    queries.extend(people_cases.iter().map(|case| case.line("people20k", "people")));
+    let mut lines = String::new();
+    for person in &people.set {
+        let crate::data::people::Person { name, last_name, sex, age, salary } = person;
+        writeln!(lines, "{name}\t{last_name}\t{sex}\t{age}\t{salary}")?;
+    }
+    write("people.tsv", &lines)?;
+    for name in graphs::NAMES {
+        let edges = graphs::graph(name)?.set;
+        queries.extend(rule_cases(name, &edges)?.iter().map(|case| case.line("rules", name)));
+        write(&format!("{name}.graph"), &edge_lines(&edges))?;
+    }
+    let graph = graphs::dependencies()?.set;
+    queries.extend(dependency_cases(&graph)?.iter().map(|case| case.line("debian", "debian")));
+    write("debian.graph", &edge_lines(&graph.edges))?;
+    let catalogue = catalogue()?.set;
+    queries.extend(catalogue_cases(&catalogue)?.iter().map(|case| case.line("mbrainz", "catalogue")));
+    let names: Vec<&str> = catalogue.files.iter().map(|(name, _)| name.as_str()).collect();
+    write("catalogue.txt", &(names.join("\n") + "\n"))?;
+    for (name, text) in &catalogue.files {
+        write(&format!("{name}.edn"), text)?;
+    }
+    write("pull.edn", &format!("[{:?} {PULL}]\n", catalogue.artist.as_deref().unwrap_or(PULLED)))?;
+    let queries: Vec<String> = queries.iter().map(Edn::to_string).collect();
+    write("queries.edn", &(queries.join("\n") + "\n"))
+}
+
+fn edge_lines(edges: &Edges) -> String {
+    edges.iter().map(|(x, y)| format!("{x}\t{y}\n")).collect()
+}
