@@ -12,6 +12,8 @@ mod refusal;
 mod resolve;
 mod settle;
 mod temp;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -8,7 +8,10 @@ use annals_edn::{Code, Error, Kind};
 
 use crate::Result;
 use crate::database::Db;
+use crate::form::form;
 use crate::id::AttrId;
+use crate::identify::show;
+use crate::value::Value;
 
 /// The worst refusal so far.
 #[derive(Debug, Default)]
@@ -43,6 +46,11 @@ impl Refusals {
 fn ends_the_stage(error: &Error) -> bool {
     matches!(error.kind(), Kind::Unavailable | Kind::Interrupted | Kind::Fault)
         || error.code() == Code::TransactionTooLarge
+}
+
+/// A value for a message, as EDN.
+pub(super) fn show_value(value: &Value) -> String {
+    show(&form(value))
 }
 
 /// An attribute for a message.

@@ -12,7 +12,7 @@ use crate::datom::Datom;
 use crate::id::{AttrId, EntityId, Partition, T};
 use crate::schema::{Attribute, Cardinality};
 use crate::tx::op::{Fact, NewKeys};
-use crate::tx::refusal::{Refusals, attribute_name};
+use crate::tx::refusal::{Refusals, attribute_name, show_value};
 use crate::value::Value;
 
 /// The datoms of a transaction, by entity, attribute, retractions first, then value.
@@ -167,7 +167,7 @@ impl Settler<'_> {
     fn conflict(&self, one: &Fact, two: &Fact) -> Error {
         let show = |fact: &Fact| {
             let attribute = attribute_name(self.db, fact.a);
-            format!("[{} {attribute} {:?} {}]", fact.e, fact.v, fact.added)
+            format!("[{} {attribute} {} {}]", fact.e, show_value(&fact.v), fact.added)
         };
         let message = format!("the transaction says two things at once: {} and {}", show(one), show(two));
         Error::new(Code::DatomsConflict, message)

@@ -12,6 +12,7 @@ use crate::identify::show;
 use crate::range::{Batch, Columns, Range};
 use crate::schema::{Attribute, Cardinality, TupleKind};
 use crate::tx::op::{Object, Subject};
+use crate::tx::refusal::show_value;
 use crate::tx::temp::Affinity;
 use crate::value::{Value, ValueType};
 
@@ -122,7 +123,7 @@ impl Expander<'_> {
         if same {
             return Ok(());
         }
-        let shown = held.as_ref().map_or_else(|| "nil".to_owned(), |value| format!("{value:?}"));
+        let shown = held.as_ref().map_or_else(|| "nil".to_owned(), show_value);
         let message = format!("{e} has {shown} for {}, not the value expected", attribute.ident);
         Err(Error::new(Code::CasFailed, message)
             .with("entity", e)

@@ -12,6 +12,7 @@ use crate::id::EntityId;
 use crate::log::TxBody;
 use crate::range::{Batch, Columns, Range};
 use crate::schema::{Attribute, Cardinality};
+use crate::tx::refusal::show_value;
 use crate::value::Value;
 
 /// Checks the change of `before` into `after` against the data after `body`.
@@ -35,7 +36,10 @@ pub(super) fn check(db: &Db, body: &TxBody, before: &Attribute, after: &Attribut
     if before.unique.is_none() && after.unique.is_some() {
         check_index(db, before)?;
         if let Some((value, one, two)) = shared_value(db, body, before)? {
-            return refuse(Code::UniqueViolation, format!("entities {one} and {two} both have {value:?}"));
+            return refuse(
+                Code::UniqueViolation,
+                format!("entities {one} and {two} both have {}", show_value(&value)),
+            );
         }
     }
     Ok(())

@@ -9,7 +9,7 @@ use rustc_hash::FxHashMap;
 
 use crate::Result;
 use crate::database::Db;
-use crate::id::{AttrId, EntityId};
+use crate::id::EntityId;
 use crate::tx::op::{NewKeys, Object, Op, Slot, Subject};
 use crate::tx::refusal::{Refusals, attribute_name};
 use crate::tx::temp::{Temp, Temps};

@@ -8,7 +8,7 @@ use crate::database::Db;
 use crate::datom::Datom;
 use crate::id::{AttrId, EntityId};
 use crate::tx::op::NewKeys;
-use crate::tx::refusal::{Refusals, attribute_name};
+use crate::tx::refusal::{Refusals, attribute_name, show_value};
 use crate::value::Value;
 
 /// Checks every assertion of a unique attribute in `datoms` (sorted) against the others and against db-before.
@@ -57,11 +57,11 @@ fn is_retracted(datoms: &[Datom], holder: EntityId, datom: &Datom) -> bool {
 }
 
 fn conflict(db: &Db, datom: &Datom, holder: EntityId) -> Error {
-    let attribute = attribute_name(db, datom.a);
-    let message = format!("{attribute} is unique, and {:?} belongs to another entity, {holder}", datom.v);
+    let (attribute, value) = (attribute_name(db, datom.a), show_value(&datom.v));
+    let message = format!("{attribute} is unique, and {value} belongs to another entity, {holder}");
     Error::new(Code::UniqueConflict, message)
         .with("attribute", attribute)
-        .with("value", format!("{:?}", datom.v))
+        .with("value", value)
         .with("entity", datom.e)
         .with("holder", holder)
 }
