@@ -26,7 +26,7 @@ use crate::novelty::{Layer, Marks, Tuning};
 use crate::range::{Columns, Range};
 pub use crate::scan::Scan;
 use crate::scan::window::Window;
-use crate::schema::Schema;
+use crate::schema::{Cardinality, Schema};
 use crate::segment::Base;
 use known::Known;
 pub use line::Transaction;
@@ -93,10 +93,13 @@ struct Origin {
 impl Origin {
     /// What the writer of a datom knows about it, given schema and AVET after its transaction.
     fn marks(&self, schema: &Schema, avet: &FxHashSet<AttrId>, datom: &Datom) -> Marks {
-        let no_history = || schema.attribute(datom.a).is_some_and(|attribute| attribute.no_history);
+        let attribute = || schema.attribute(datom.a);
+        let no_history = || attribute().is_some_and(|attribute| attribute.no_history);
+        let one = || attribute().is_some_and(|attribute| attribute.cardinality == Cardinality::One);
         Marks {
             in_avet: avet.contains(&datom.a),
             unkept: !datom.added && (!self.options.keep_history || no_history()),
+            one: !datom.added && one(),
         }
     }
 }
@@ -229,7 +232,7 @@ fn bootstrap_layer() -> &'static Arc<Layer> {
     static LAYER: LazyLock<Arc<Layer>> = LazyLock::new(|| {
         let schema = Schema::bootstrap();
         let kept = |a| schema.attribute(a).is_some_and(|attribute| attribute.kept_in_avet());
-        let marks = |datom: &crate::Datom| Marks { in_avet: kept(datom.a), unkept: false };
+        let marks = |datom: &crate::Datom| Marks { in_avet: kept(datom.a), ..Marks::default() };
         Arc::new(Layer::of_datoms(bootstrap::datoms(), marks))
     });
     &LAYER

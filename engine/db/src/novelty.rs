@@ -6,6 +6,7 @@
 
 pub(crate) mod event;
 pub(crate) mod layer;
+pub(crate) mod newest;
 pub(crate) mod prefix;
 pub(crate) mod run;
 pub(crate) mod sorted;

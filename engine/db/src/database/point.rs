@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 
 use smallvec::SmallVec;
 
-use super::Db;
 use super::trees::Row;
+use super::{Db, Held};
 use crate::Result;
 use crate::bootstrap::attr;
 use crate::id::{AttrId, EntityId, T};
@@ -15,6 +15,7 @@ use crate::range::{Batch, Columns, Key, Range};
 use crate::scan::cursor::Span;
 use crate::scan::table::TableColumn;
 use crate::scan::window::{Mark, Marks, Window};
+use crate::schema::Cardinality;
 use crate::value::{Value, ValueRef, ValueType};
 
 impl Db {
@@ -28,6 +29,10 @@ impl Db {
         let mut values = SmallVec::new();
         if let Some((column, t)) = table_place(e, a) {
             values.extend(self.table_value(column, t, &window)?.map(|v| (v, t)));
+            return Ok(values);
+        }
+        if let Some(newest) = self.newest_value(e, a, &window) {
+            values.push(newest);
             return Ok(values);
         }
         let mut found: SmallVec<[(Value, Mark); 4]> = SmallVec::new();
@@ -47,6 +52,34 @@ impl Db {
             values.extend(t.map(|t| (fact[0].0.clone(), t)));
         }
         Ok(values)
+    }
+
+    /// The one value of `a` in the present, where novelty knows its newest event: whatever the number of values it
+    /// replaced. `None` says nothing.
+    fn newest_value(&self, e: EntityId, a: AttrId, window: &Window) -> Option<(Value, T)> {
+        let layers = self.layers();
+        let (level, at) = layers
+            .iter()
+            .enumerate()
+            .rev()
+            .find_map(|(level, held)| Some((level, held.layer.newest(e, a)?)))?;
+        let present = window.lo == 0 && window.hi == self.basis().0;
+        let one = self.schema().attribute(a)?.cardinality == Cardinality::One;
+        let held = &layers[level];
+        if !present || !one || at >= held.end {
+            return None;
+        }
+        let seek = Seek { e: Some(e.0), a: Some(a.0), v: None };
+        let silent = |held: &Held| {
+            let events = held.layer.events();
+            let levels = held.layer.levels(Index::Eavt, held.end);
+            levels.runs().all(|run| run.lower(events, &seek) == run.upper(events, &seek))
+        };
+        if !layers[level + 1..].iter().all(silent) {
+            return None;
+        }
+        let event = &held.layer.events()[at as usize];
+        event.added().then(|| (event.value(), T(held.layer.base + u64::from(event.t))))
     }
 
     /// The t of the datom `[e a v]` if it holds; `v` is matched by identity. O(log n).

@@ -34,6 +34,8 @@ pub(crate) struct Marks {
     pub(crate) in_avet: bool,
     /// it ends an interval that no later basis may show
     pub(crate) unkept: bool,
+    /// it retracts from an attribute that takes one value
+    pub(crate) one: bool,
 }
 
 impl Event {

@@ -12,6 +12,7 @@ use rustc_hash::FxHashMap;
 
 use super::Events;
 use super::event::{Event, Marks};
+use super::newest::Newest;
 use super::sorted::{Levels, Sorted, Tuning};
 use crate::datom::Datom;
 use crate::id::{EntityId, T};
@@ -46,6 +47,7 @@ pub(crate) struct Layer {
     published: AtomicU32,
     /// some event ends an interval that may not be shown
     unkept: AtomicBool,
+    newest: Newest,
     sorted: [Sorted; 3],
 }
 
@@ -60,6 +62,7 @@ impl Layer {
             tip: Mutex::new(base),
             published: AtomicU32::new(0),
             unkept: AtomicBool::new(false),
+            newest: Newest::default(),
             sorted: Index::ALL.map(|index| Sorted::new(index, tuning)),
         }
     }
@@ -93,6 +96,7 @@ impl Layer {
             }
             self.events.push(Event::new(datom, t, marks));
         }
+        self.newest.follow(&body.datoms, start, |datom| marks(datom).one);
         self.rows.push(TxRow {
             instant: body.instant,
             client_id: body.client_id,
@@ -119,6 +123,11 @@ impl Layer {
 
     pub(crate) fn hides_history(&self) -> bool {
         self.unkept.load(Ordering::Acquire)
+    }
+
+    /// The newest event about `a` of `e`, known only where a value was replaced here.
+    pub(crate) fn newest(&self, e: EntityId, a: crate::AttrId) -> Option<u32> {
+        self.newest.get(e, a)
     }
 
     /// The sorted runs of `index`, with at least the events below `needed`.

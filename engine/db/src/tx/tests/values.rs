@@ -184,3 +184,42 @@ fn the_client_id_of_a_transaction_is_not_tx_data() {
     refused(&world, text, Code::TransactionIdInvalid);
     refused(&world, r#"[{:db/id "x" :db/excise :p/age}]"#, Code::Unsupported);
 }
+
+#[test]
+fn a_counter_reads_its_newest_value_in_every_view() {
+    let mut world = World::people();
+    world.commit(r#"[{:db/id "e" :p/age 0}]"#);
+    let mut values = vec![world.db.clone()];
+    for n in 0..40 {
+        world.commit(&format!(r#"[[:db/cas #e "e" :p/age {n} {}]]"#, n + 1));
+        values.push(world.db.clone());
+    }
+    world.commit(r#"[[:db/retract #e "e" :p/age]]"#);
+    assert!(world.facts("e").is_empty());
+    refused(&world, r#"[[:db/cas #e "e" :p/age 40 41]]"#, Code::CasFailed);
+    world.commit(r#"[[:db/cas #e "e" :p/age nil 7]]"#);
+    let (e, age) = (world.names["e"], values[0].schema().attribute_of(&crate::Keyword::new("p/age")));
+    let age = age.expect("installed").id;
+    let read =
+        |db: &crate::Db| db.values(e, age).expect("novelty is there").into_iter().next().map(|(v, _)| v);
+    for (n, db) in (0..).zip(&values) {
+        assert_eq!(read(db), Some(crate::Value::Long(n)), "an older value keeps its answer");
+        assert_eq!(read(&world.db.as_of(db.basis())), Some(crate::Value::Long(n)));
+    }
+    assert_eq!(read(&world.db), Some(crate::Value::Long(7)));
+}
+
+#[test]
+fn a_value_replaced_in_speculation_stays_there() {
+    let mut world = World::people();
+    world.commit(r#"[{:db/id "e" :p/age 0}]"#);
+    world.commit(r#"[{:db/id #e "e" :p/age 1}]"#);
+    let (mut one, mut two) = (world.clone(), world.clone());
+    one.commit(r#"[{:db/id #e "e" :p/age 2}]"#);
+    two.commit(r#"[{:db/id #e "e" :p/age 3 :p/name "x"}]"#);
+    two.commit(r#"[[:db/cas #e "e" :p/age 3 4]]"#);
+    assert_eq!(world.facts("e"), ["+e :p/age 1"]);
+    refused(&world, r#"[[:db/cas #e "e" :p/age 2 5]]"#, Code::CasFailed);
+    assert_eq!(one.commit(r#"[[:db/cas #e "e" :p/age 2 5]]"#), ["+e :p/age 5", "-e :p/age 2"]);
+    assert_eq!(two.commit(r#"[[:db/retract #e "e" :p/age]]"#), ["-e :p/age 4"]);
+}
