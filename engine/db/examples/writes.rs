@@ -39,6 +39,9 @@ fn main() {
         let took = best(2, || counter(steps));
         report(&format!("counter: {steps} cas of one value"), 2 * steps as usize, took);
     }
+    for count in [2_000, 8_000] {
+        report(&format!("idents: {count} transactions of one"), count, best(2, || idents(count)));
+    }
     curve(&people);
     mbrainz();
 }
@@ -98,6 +101,16 @@ fn counter(steps: i64) -> Duration {
         db = step(&db, transaction);
     }
     start.elapsed()
+}
+
+/// Named entities, one a transaction: each changes the schema value.
+fn idents(count: usize) -> Duration {
+    let one = |n: usize| {
+        let name = keyword(&format!("name/n{n}"));
+        vector([Node::Map(vec![(keyword("db/ident"), name)]).into()])
+    };
+    let transactions: Vec<Edn> = (0..count).map(one).collect();
+    each(&transactions)
 }
 
 /// The cost of one small transaction in databases of growing size.

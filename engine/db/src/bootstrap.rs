@@ -11,7 +11,7 @@ use rustc_hash::FxHashMap;
 
 use crate::datom::Datom;
 use crate::id::{AttrId, EntityId, Partition, T};
-use crate::schema::{Attribute, Cardinality, Schema, TupleKind, Unique};
+use crate::schema::{Attribute, Cardinality, Names, Schema, TupleKind, Unique};
 use crate::value::{Value, ValueType};
 
 /// The first counter that schema elements of users get in `:db.part/db`. Below lies the bootstrap.
@@ -207,16 +207,21 @@ impl Schema {
 }
 
 fn build_schema() -> Schema {
-    let mut by_ident = FxHashMap::default();
-    let mut idents = FxHashMap::default();
+    let mut names = Names::default();
     for datom in datoms() {
         if let (attr::IDENT, Value::Keyword(ident)) = (datom.a, &datom.v) {
-            by_ident.insert(ident.clone(), datom.e);
-            idents.insert(datom.e, ident.clone());
+            names.name(datom.e, ident);
         }
     }
-    let attributes = attributes().map(|attribute| (attribute.id, Arc::new(attribute))).collect();
-    Schema { attributes, by_ident, idents, next_element: FIRST_ELEMENT, composites: Vec::new(), revision: 0 }
+    let attributes: FxHashMap<_, _> =
+        attributes().map(|attribute| (attribute.id, Arc::new(attribute))).collect();
+    Schema {
+        attributes: Arc::new(attributes),
+        names,
+        next_element: FIRST_ELEMENT,
+        composites: Vec::new(),
+        revision: 0,
+    }
 }
 
 /// The partition that the schema element `part` names if it is one: its number is the element's counter.

@@ -1,6 +1,8 @@
 //! The schema of a database value: attributes by id, idents both ways. It follows from the datoms and is never
 //! time-travelled: views of the past use the present schema.
 
+mod names;
+
 use std::sync::Arc;
 
 use annals_edn::{Code, Error, Keyword};
@@ -11,6 +13,7 @@ use crate::bootstrap::{self, attr};
 use crate::id::{AttrId, EntityId, Partition};
 use crate::log::TxBody;
 use crate::value::{Value, ValueType};
+pub(crate) use names::Names;
 
 /// How many values an entity may have for an attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -83,9 +86,9 @@ impl Attribute {
 /// Attributes and idents. Cheap to share (`Arc<Schema>`), rebuilt only by transactions that touch it.
 #[derive(Clone, Debug, Default)]
 pub struct Schema {
-    pub(crate) attributes: FxHashMap<AttrId, Arc<Attribute>>,
-    pub(crate) by_ident: FxHashMap<Keyword, EntityId>,
-    pub(crate) idents: FxHashMap<EntityId, Keyword>,
+    /// shared by the versions between two changes of an attribute
+    pub(crate) attributes: Arc<FxHashMap<AttrId, Arc<Attribute>>>,
+    pub(crate) names: Names,
     /// the counter that the next element in `:db.part/db` gets
     pub(crate) next_element: u32,
     /// composite attributes, ascending
@@ -103,19 +106,19 @@ impl Schema {
     /// The attribute of that ident; `None` when the ident is unknown or names no attribute.
     #[must_use]
     pub fn attribute_of(&self, ident: &Keyword) -> Option<&Arc<Attribute>> {
-        self.attribute(self.by_ident.get(ident)?.as_attr()?)
+        self.attribute(self.names.entid(ident)?.as_attr()?)
     }
 
     /// The entity an ident names, former idents included until re-used.
     #[must_use]
     pub fn entid(&self, ident: &Keyword) -> Option<EntityId> {
-        self.by_ident.get(ident).copied()
+        self.names.entid(ident)
     }
 
     /// The newest ident of an entity.
     #[must_use]
     pub fn ident(&self, e: EntityId) -> Option<&Keyword> {
-        self.idents.get(&e)
+        self.names.ident(e)
     }
 
     /// Every attribute, in no order.
@@ -133,6 +136,11 @@ impl Schema {
     #[must_use]
     pub fn next_element(&self) -> u32 {
         self.next_element
+    }
+
+    /// True when both have the same attributes because neither changed one: idents may differ. O(1).
+    pub(crate) fn has_attributes_of(&self, other: &Schema) -> bool {
+        Arc::ptr_eq(&self.attributes, &other.attributes)
     }
 
     /// The composite tuple attributes, ascending.
@@ -177,20 +185,9 @@ impl Schema {
         }
         if a == attr::IDENT && added {
             let Value::Keyword(ident) = v else { return Err(nonsense(e, a)) };
-            self.name(e, ident);
+            self.names.name(e, ident);
         }
         Ok(())
-    }
-
-    /// A retracted or superseded ident keeps resolving until it is given to another entity.
-    fn name(&mut self, e: EntityId, ident: &Keyword) {
-        let before = self.by_ident.insert(ident.clone(), e);
-        if let Some(former) = before.filter(|former| *former != e)
-            && self.idents.get(&former) == Some(ident)
-        {
-            self.idents.remove(&former);
-        }
-        self.idents.insert(e, ident.clone());
     }
 
     /// The attribute `e` after the datoms about it in `body`. An element without a value type is no attribute.
@@ -202,13 +199,13 @@ impl Schema {
             draft.set(self, datom.a, datom.added.then_some(&datom.v)).ok_or_else(|| nonsense(e, datom.a))?;
         }
         let former = || before.attribute(id).map(|attribute| attribute.ident.clone());
-        let Some(ident) = self.idents.get(&e).cloned().or_else(former) else { return Ok(()) };
+        let Some(ident) = self.names.ident(e).cloned().or_else(former) else { return Ok(()) };
         let Some(attribute) = draft.finish(id, ident) else { return Ok(()) };
         if matches!(attribute.tuple, Some(TupleKind::Composite(_))) && !self.composites.contains(&id) {
             self.composites.push(id);
             self.composites.sort_unstable();
         }
-        self.attributes.insert(id, Arc::new(attribute));
+        Arc::make_mut(&mut self.attributes).insert(id, Arc::new(attribute));
         Ok(())
     }
 }

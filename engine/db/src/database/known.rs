@@ -16,8 +16,11 @@ pub(crate) struct Known {
     /// the attributes whose every event is in the AVET runs (and AVET trees) of this value
     pub(crate) avet: Arc<FxHashSet<AttrId>>,
     /// oldest first; the last one is the present
-    versions: Vec<Version>,
+    versions: Versions,
 }
+
+/// Values of a line share the versions that they have in common.
+type Versions = rpds::VectorSync<Version>;
 
 #[derive(Clone, Debug)]
 struct Version {
@@ -37,19 +40,22 @@ impl Known {
 
     fn default_at(since: T, schema: Arc<Schema>, avet: Arc<FxHashSet<AttrId>>) -> Known {
         let version = Version { since, schema: schema.clone(), avet: avet.clone() };
-        Known { schema, avet, versions: vec![version] }
+        Known { schema, avet, versions: Versions::new_sync().push_back(version) }
     }
 
     /// After the schema became `schema` at `t`. An attribute enters AVET whole only if it `is_virgin`: without a datom,
     /// ever. One that leaves AVET and comes back is whole no more.
     pub(crate) fn changed(&self, t: T, schema: Schema, is_virgin: impl Fn(AttrId) -> bool) -> Known {
-        let kept = schema.attributes().filter(|attribute| attribute.kept_in_avet());
-        let whole = |a: &AttrId| self.avet.contains(a) || (*a != bootstrap::attr::TX_ID && is_virgin(*a));
-        let avet: Arc<FxHashSet<AttrId>> =
-            Arc::new(kept.map(|attribute| attribute.id).filter(whole).collect());
+        let avet = if schema.has_attributes_of(&self.schema) {
+            self.avet.clone()
+        } else {
+            let kept = schema.attributes().filter(|attribute| attribute.kept_in_avet());
+            let whole = |a: &AttrId| self.avet.contains(a) || (*a != bootstrap::attr::TX_ID && is_virgin(*a));
+            Arc::new(kept.map(|attribute| attribute.id).filter(whole).collect())
+        };
         let schema = Arc::new(schema);
-        let mut versions = self.versions.clone();
-        versions.push(Version { since: t, schema: schema.clone(), avet: avet.clone() });
+        let version = Version { since: t, schema: schema.clone(), avet: avet.clone() };
+        let versions = self.versions.push_back(version);
         Known { schema, avet, versions }
     }
 
@@ -62,8 +68,9 @@ impl Known {
     /// as it never left.
     pub(crate) fn rebased(&self, base: &Base) -> Known {
         let mut versions: Vec<Version> = Vec::with_capacity(self.versions.len() + 1);
-        let (old, new) = self.versions.split_at(self.versions.partition_point(|v| v.since <= base.t()));
-        versions.extend(old.iter().map(|version| Version { avet: base.avet.clone(), ..version.clone() }));
+        let n = self.count_to(base.t());
+        let (old, new) = (self.versions.iter().take(n), self.versions.iter().skip(n));
+        versions.extend(old.map(|version| Version { avet: base.avet.clone(), ..version.clone() }));
         if versions.is_empty() {
             versions.push(Version { since: base.t(), schema: base.schema.clone(), avet: base.avet.clone() });
         }
@@ -76,7 +83,7 @@ impl Known {
             versions.push(Version { avet: Arc::new(avet), ..version.clone() });
         }
         let last = versions.last().expect("a version was pushed").clone();
-        Known { schema: last.schema, avet: last.avet, versions }
+        Known { schema: last.schema, avet: last.avet, versions: versions.into_iter().collect() }
     }
 
     /// A schema that was put together anew for one old t.
@@ -86,18 +93,31 @@ impl Known {
 
     /// Schema and AVET at `t`; `None` before the oldest version kept.
     pub(crate) fn version_at(&self, t: T) -> Option<(&Schema, &FxHashSet<AttrId>)> {
-        let n = self.versions.partition_point(|version| version.since <= t);
-        self.versions[..n].last().map(|version| (&*version.schema, &*version.avet))
+        let version = self.versions.get(self.count_to(t).checked_sub(1)?)?;
+        Some((&*version.schema, &*version.avet))
     }
 
     /// As it stood at `t`; `None` before the oldest version kept.
     pub(crate) fn at(&self, t: T) -> Option<Known> {
-        let n = self.versions.partition_point(|version| version.since <= t);
-        let version = self.versions[..n].last()?;
+        let n = self.count_to(t);
+        let version = self.versions.get(n.checked_sub(1)?)?;
         Some(Known {
             schema: version.schema.clone(),
             avet: version.avet.clone(),
-            versions: self.versions[..n].to_vec(),
+            versions: self.versions.iter().take(n).cloned().collect(),
         })
+    }
+
+    /// How many versions began at `t` or before. O(log versions).
+    fn count_to(&self, t: T) -> usize {
+        let (mut low, mut high) = (0, self.versions.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            match self.versions.get(middle) {
+                Some(version) if version.since <= t => low = middle + 1,
+                _ => high = middle,
+            }
+        }
+        low
     }
 }

@@ -14,7 +14,7 @@
 use std::sync::Arc;
 
 use annals_edn::Keyword;
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::bytes::{Reader, damaged, put_blob, put_varint};
 use crate::Result;
@@ -51,15 +51,14 @@ impl SchemaSegment {
         for attribute in attributes {
             put_attribute(&mut out, attribute, avet.contains(&attribute.id));
         }
-        let mut idents: Vec<_> = schema.idents.iter().collect();
-        idents.sort_unstable_by_key(|(e, _)| **e);
+        let mut idents: Vec<_> = schema.names.newest().collect();
+        idents.sort_unstable_by_key(|(e, _)| *e);
         put_varint(&mut out, idents.len() as u64);
         for (e, ident) in idents {
             put_varint(&mut out, e.0);
             put_blob(&mut out, ident.as_str().as_bytes());
         }
-        let former = |(ident, e): &(&Keyword, &EntityId)| schema.idents.get(*e) != Some(*ident);
-        let mut formers: Vec<_> = schema.by_ident.iter().filter(former).collect();
+        let mut formers: Vec<_> = schema.names.former().collect();
         formers.sort_unstable();
         put_varint(&mut out, formers.len() as u64);
         for (ident, e) in formers {
@@ -73,7 +72,7 @@ impl SchemaSegment {
         let mut reader = Reader::new(payload);
         let mut schema =
             Schema { revision: reader.varint()?, next_element: small(&mut reader)?, ..Schema::default() };
-        let mut avet = FxHashSet::default();
+        let (mut avet, mut attributes) = (FxHashSet::default(), FxHashMap::default());
         for _ in 0..reader.count(5)? {
             let (attribute, whole) = read_attribute(&mut reader)?;
             if whole {
@@ -82,16 +81,16 @@ impl SchemaSegment {
             if matches!(attribute.tuple, Some(TupleKind::Composite(_))) {
                 schema.composites.push(attribute.id);
             }
-            schema.attributes.insert(attribute.id, Arc::new(attribute));
+            attributes.insert(attribute.id, Arc::new(attribute));
         }
+        schema.attributes = Arc::new(attributes);
         for _ in 0..reader.count(2)? {
             let (e, ident) = (EntityId(reader.varint()?), Keyword::new(reader.text()?));
-            schema.by_ident.insert(ident.clone(), e);
-            schema.idents.insert(e, ident);
+            schema.names.name(e, &ident);
         }
         for _ in 0..reader.count(2)? {
             let (ident, e) = (Keyword::new(reader.text()?), EntityId(reader.varint()?));
-            schema.by_ident.insert(ident, e);
+            schema.names.remember(e, ident);
         }
         match reader.left() {
             0 => Ok(SchemaSegment { schema: Arc::new(schema), avet: Arc::new(avet) }),
@@ -102,7 +101,7 @@ impl SchemaSegment {
     /// Bytes it occupies in memory, about.
     #[must_use]
     pub fn weight(&self) -> usize {
-        self.schema.attributes.len() * 200 + self.schema.by_ident.len() * 150
+        self.schema.attributes.len() * 200 + self.schema.names.len() * 150
     }
 }
 
@@ -221,18 +220,16 @@ mod tests {
             if matches!(attribute.tuple, Some(TupleKind::Composite(_))) {
                 schema.composites.push(attribute.id);
             }
-            schema.by_ident.insert(attribute.ident.clone(), attribute.id.entity());
-            schema.idents.insert(attribute.id.entity(), attribute.ident.clone());
-            schema.attributes.insert(attribute.id, attribute);
+            schema.names.name(attribute.id.entity(), &attribute.ident);
+            Arc::make_mut(&mut schema.attributes).insert(attribute.id, attribute);
         }
-        schema.by_ident.insert(Keyword::new("a/former"), AttrId(1003).entity());
+        schema.names.remember(AttrId(1003).entity(), Keyword::new("a/former"));
         let avet: FxHashSet<AttrId> = [AttrId(1001), AttrId(1002)].into_iter().collect();
         let payload = SchemaSegment::encode(&schema, &avet);
         let read = SchemaSegment::read(&payload).unwrap();
         assert_eq!(*read.avet, avet);
         assert_eq!(read.schema.attributes, schema.attributes);
-        assert_eq!(read.schema.by_ident, schema.by_ident);
-        assert_eq!(read.schema.idents, schema.idents);
+        assert_eq!(read.schema.names, schema.names);
         assert_eq!(read.schema.composites, schema.composites);
         assert_eq!((read.schema.revision, read.schema.next_element), (7, 1012));
         assert_eq!(SchemaSegment::encode(&read.schema, &read.avet), payload);
