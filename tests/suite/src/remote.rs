@@ -95,8 +95,9 @@ impl RemoteDatabase {
     fn pull_one(&self, source: &Source, pattern: &str, entity: &Edn) -> Result<Edn, Error> {
         // An identifier is looked up in the value itself: there is no pull of a history.
         let view = View { history: false, ..source.view };
-        let call = self.client.pull(&self.name, pattern, &[entity.to_string()], &read(&view, None));
-        Ok(self.wait(call)?.into_iter().next().unwrap_or(Edn::nil()))
+        let (entity, read) = ([entity.to_string()], read(&view, None));
+        let found = self.wait(self.client.pull(&self.name, pattern, &entity, &read))?;
+        Ok(found.into_iter().next().unwrap_or(Edn::nil()))
     }
 
     fn rows(
@@ -116,7 +117,7 @@ impl RemoteDatabase {
 
 fn read(view: &View, limit: Option<usize>) -> Read {
     let view = v1::View { as_of: view.as_of.map(point), since: view.since.map(point), history: view.history };
-    let limit = limit.and_then(|limit| u64::try_from(limit).ok());
+    let limit = limit.and_then(|limit| i64::try_from(limit).ok());
     Read { view, options: v1::StreamOptions { limit, ..v1::StreamOptions::default() } }
 }
 
