@@ -157,7 +157,6 @@ impl<'a> Resolver<'a> {
             Err(error) => error,
         };
         let message = v1::BasisRequest { database: name.to_string() };
-        let mut changes = self.shared.peer.databases().changes();
         let there = self
             .shared
             .forward
@@ -168,10 +167,7 @@ impl<'a> Resolver<'a> {
         if there.is_err() {
             return Err(unknown);
         }
-        let arrived =
-            async { while self.shared.peer.database(name).is_err() && changes.changed().await.is_ok() {} };
-        let _ = tokio::time::timeout(self.wait(), arrived).await;
-        self.shared.peer.database(name)
+        self.shared.peer.databases().arrived(name, self.wait()).await
     }
 
     async fn fresh(&self, database: &annals_peer::Database, level: Option<&v1::ReadLevel>) -> Result<Db> {

@@ -167,6 +167,18 @@ impl Databases {
         })
     }
 
+    /// The database of that name, which the group has: waits until the catalog names it here too.
+    ///
+    /// # Errors
+    /// `DB_NOT_FOUND` when `timeout` passes first.
+    pub async fn arrived(&self, name: &str, timeout: Duration) -> Result<Arc<Database>> {
+        let mut changes = self.changes();
+        let arrival = async { while self.get(name).is_err() && changes.changed().await.is_ok() {} };
+        // Whether it arrived in time is asked once more below.
+        let _ = tokio::time::timeout(timeout, arrival).await;
+        self.get(name)
+    }
+
     /// Every database, by name.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Database>> {

@@ -141,7 +141,9 @@ impl Peer {
             match DatabaseServiceClient::new(channel).sync(request).await {
                 Ok(answer) => {
                     let left = deadline.saturating_duration_since(Instant::now());
-                    return self.databases.get(name)?.reached(answer.into_inner().t, left).await;
+                    let database = self.databases.arrived(name, left).await?;
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    return database.reached(answer.into_inner().t, left).await;
                 }
                 Err(status) => last = from_status(&status),
             }

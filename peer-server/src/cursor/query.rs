@@ -4,17 +4,22 @@ use std::sync::Arc;
 
 use annals_edn::{Code, Edn, Error, Node, read_one};
 use annals_peer::db::Db;
-use annals_peer::query::ast::{Find, FindElem, FindShape, Input, KeyKind, Query};
-use annals_peer::query::{self, Argument, Counters, Position, Prepared, QueryCtx, QueryLimits, Rows};
+use annals_peer::query::ast::{FindElem, FindShape, Input, KeyKind, Query};
+use annals_peer::query::{
+    self, Argument, Counters, Pattern, Position, Prepared, QueryCtx, QueryLimits, RowBatch, Rows, Shaper,
+};
 use annals_wire::v1;
 use annals_wire::value::from_edn;
 
-use super::chunks::Chunks;
+use super::chunks::{Batch, Cells, Chunks};
 use super::{Producer, Sink};
 use crate::Result;
 use crate::plans::Plans;
 use crate::request::{Argument as Resolved, Options, Resolver};
 use crate::stream::Cancel;
+
+/// Rows whose entities are pulled in one go.
+const PULLED_ROWS: usize = 256;
 
 /// A query with everything it reads.
 pub struct Ask {
@@ -154,8 +159,9 @@ impl Producer for Run {
     fn run(&mut self, out: &mut dyn Sink) -> Result<String> {
         let ctx = QueryCtx { cancel: self.cancel.flag(), limits: QueryLimits::default() };
         let position = Position { rows: self.skip, ..Position::default() };
+        let mut shaper = Shaper::new(self.prepared.checked(), &self.arguments)?;
         let mut rows = self.prepared.run_from(&self.arguments, ctx, &position)?;
-        let counters = deliver(&mut rows, self.limit.unwrap_or(u64::MAX), out)?;
+        let counters = deliver(&mut rows, &mut shaper, self.limit.unwrap_or(u64::MAX), out)?;
         Ok(if self.want_stats { stats(&counters) } else { String::new() })
     }
 }
@@ -171,11 +177,15 @@ impl Run {
     }
 }
 
-fn deliver(rows: &mut Rows<'_>, limit: u64, out: &mut dyn Sink) -> Result<Counters> {
+fn deliver(rows: &mut Rows<'_>, shaper: &mut Shaper<'_>, limit: u64, out: &mut dyn Sink) -> Result<Counters> {
     let mut chunks = Chunks::new(limit);
     while !chunks.is_full() {
         let Some(batch) = rows.next()? else { break };
-        if !chunks.take(batch, out)? {
+        let wanted = match shaper.pulls() {
+            true => pull_and_take(&batch, shaper, &mut chunks, out)?,
+            false => chunks.take(batch, out)?,
+        };
+        if !wanted {
             return Ok(rows.counters());
         }
     }
@@ -183,13 +193,34 @@ fn deliver(rows: &mut Rows<'_>, limit: u64, out: &mut dyn Sink) -> Result<Counte
     Ok(rows.counters())
 }
 
-fn shape(query: &Query) -> v1::ResultShape {
-    let Find { shape, elements } = &query.find;
-    let pulls = elements.iter().any(|element| matches!(element, FindElem::Pull { .. }));
-    match shape {
-        FindShape::Relation if pulls || (!query.with.is_empty() && !query.aggregates()) => {
-            v1::ResultShape::Bag
+/// Pulls for a part of the batch at a time, so that no more is pulled than a reader who has stopped leaves waiting.
+fn pull_and_take(
+    batch: &RowBatch,
+    shaper: &mut Shaper<'_>,
+    chunks: &mut Chunks,
+    out: &mut dyn Sink,
+) -> Result<bool> {
+    let rows: Vec<u32> = (0..batch.rows as u32).collect();
+    for part in rows.chunks(PULLED_ROWS) {
+        let columns = batch.columns.iter().map(|column| column.gather(part)).collect();
+        let part = RowBatch { rows: part.len(), columns };
+        let mut columns = Vec::with_capacity(part.columns.len());
+        for (at, column) in part.columns.iter().enumerate() {
+            columns.push(match shaper.is_pull(at) {
+                true => Cells::Forms(shaper.column(at, &part)?),
+                false => Cells::Data(column.clone()),
+            });
         }
+        if chunks.is_full() || !chunks.take(Batch { rows: part.rows, columns }, out)? {
+            return Ok(chunks.is_full());
+        }
+    }
+    Ok(true)
+}
+
+fn shape(query: &Query) -> v1::ResultShape {
+    match query.find.shape {
+        FindShape::Relation if query.rows_may_repeat() => v1::ResultShape::Bag,
         FindShape::Relation => v1::ResultShape::Set,
         FindShape::Collection => v1::ResultShape::Collection,
         FindShape::Tuple => v1::ResultShape::Tuple,
@@ -226,7 +257,9 @@ fn stats(counters: &Counters) -> String {
 ///
 /// # Errors
 /// Of the pattern or an entity.
-pub fn pull(_db: &Db, _request: &v1::PullRequest) -> Result<Vec<v1::Value>> {
-    let _ = from_edn;
-    Err(Error::new(Code::Unsupported, "pull"))
+pub fn pull(db: &Db, request: &v1::PullRequest) -> Result<Vec<v1::Value>> {
+    let pattern = Pattern::parse(&read_one(&request.pattern)?)?;
+    let entity = |(at, text): (usize, &String)| read_one(text).map_err(|error| of_argument(&error, at));
+    let entities = request.entities.iter().enumerate().map(entity).collect::<Result<Vec<Edn>>>()?;
+    Ok(query::pull_many(db, &pattern, &entities)?.iter().map(from_edn).collect())
 }

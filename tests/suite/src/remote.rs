@@ -2,10 +2,11 @@
 //!
 //! The wire has no speculation and no index-pull; what the runner needs beside the cases (idents, attributes) it pulls.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use annals_client::{Client, Read};
 use annals_edn::{Code, Edn, Error, Keyword, read_one};
@@ -32,6 +33,11 @@ struct RemoteDatabase {
     name: String,
     /// A loaded database outlives the case.
     kept: bool,
+    /// Idents that transactions of this case gave; the schema of the present knows them, retracted ones too, and there
+    /// is no call that asks it.
+    idents: HashMap<i64, Keyword>,
+    /// `:db/txInstant` of the last transaction.
+    last_instant: i64,
 }
 
 impl Remote {
@@ -52,7 +58,14 @@ impl Remote {
     }
 
     fn database(&self, name: String, kept: bool) -> RemoteDatabase {
-        RemoteDatabase { handle: self.runtime.handle().clone(), client: self.client.clone(), name, kept }
+        RemoteDatabase {
+            handle: self.runtime.handle().clone(),
+            client: self.client.clone(),
+            name,
+            kept,
+            idents: HashMap::new(),
+            last_instant: 0,
+        }
     }
 }
 
@@ -90,6 +103,18 @@ impl Drop for RemoteDatabase {
 impl RemoteDatabase {
     fn wait<T>(&self, call: impl Future<Output = T>) -> T {
         self.handle.block_on(call)
+    }
+
+    /// Cases tell transactions apart by their instants, which two in one millisecond share.
+    fn wait_for_next_millisecond(&self) {
+        // A later instant is one that the case gave itself.
+        let is_now = || {
+            let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            since.as_millis() == u128::from(self.last_instant.unsigned_abs())
+        };
+        while is_now() {
+            std::thread::yield_now();
+        }
     }
 
     fn pull_one(&self, source: &Source, pattern: &str, entity: &Edn) -> Result<Edn, Error> {
@@ -156,14 +181,19 @@ fn signed(n: u64) -> i64 {
 
 impl Database for RemoteDatabase {
     fn transact(&mut self, tx_data: &Edn) -> Result<Committed, Error> {
+        self.wait_for_next_millisecond();
         let report = self.wait(self.client.transact(&self.name, &tx_data.to_string()))?;
+        self.last_instant = report.instant_ms;
         let rows = report.datoms.iter().map(|row| datom(row.as_seq().unwrap_or_default()));
+        let datoms = rows.collect::<Result<Vec<Datom>, Error>>()?;
+        let named = datoms.iter().filter(|datom| datom.added && datom.a.as_str() == "db/ident");
+        self.idents.extend(named.filter_map(|datom| Some((datom.e, datom.v.as_keyword()?.clone()))));
         Ok(Committed {
             t: signed(report.t),
             tx: signed(report.tx),
             instant: report.instant_ms,
             tempids: report.tempids.into_iter().map(|(name, e)| (name, signed(e))).collect(),
-            datoms: rows.collect::<Result<_, _>>()?,
+            datoms,
         })
     }
 
@@ -237,7 +267,15 @@ impl Database for RemoteDatabase {
     }
 
     fn ident(&self, source: &Source, entity: &Edn) -> Result<Option<Keyword>, Error> {
-        Ok(self.pull_one(source, "[:db/ident]", entity)?.get("db/ident").and_then(Edn::as_keyword).cloned())
+        let known = self.entid(source, entity)?.and_then(|e| self.idents.get(&e));
+        if known.is_some() {
+            return Ok(known.cloned());
+        }
+        Ok(self
+            .pull_one(&Source::default(), "[:db/ident]", entity)?
+            .get("db/ident")
+            .and_then(Edn::as_keyword)
+            .cloned())
     }
 
     fn attribute(&self, source: &Source, ident: &Keyword) -> Result<Option<Attribute>, Error> {
