@@ -12,7 +12,7 @@ use annals_db::schema::TupleKind;
 use annals_db::{
     Cardinality, Context, Db, EntityId, Incarnation, Limits, NoFunctions, Options, T, TxBody, ValueType,
 };
-use annals_edn::{Code, Edn, Error, Keyword};
+use annals_edn::{Edn, Error, Keyword};
 
 use crate::data;
 use crate::system::{Attribute, Committed, Database, Datom, Datoms, Point, Source, System, View};

@@ -278,7 +278,14 @@ impl Database for RemoteDatabase {
             .cloned())
     }
 
-    fn attribute(&self, source: &Source, ident: &Keyword) -> Result<Option<Attribute>, Error> {
+    fn attribute(&self, _source: &Source, ident: &Keyword) -> Result<Option<Attribute>, Error> {
+        self.present_attribute(ident)
+    }
+}
+
+impl RemoteDatabase {
+    /// The schema is that of the present, whatever the view.
+    fn present_attribute(&self, ident: &Keyword) -> Result<Option<Attribute>, Error> {
         let pattern = "[{:db/valueType [:db/ident] :db/cardinality [:db/ident]} :db/tupleType :db/tupleTypes :db/tupleAttrs]";
         let entity = read_one(&ident.to_string())?;
         let found = self.pull_one(&Source::default(), pattern, &entity)?;
@@ -292,7 +299,7 @@ impl Database for RemoteDatabase {
         );
         for member in found.get("db/tupleAttrs").and_then(Edn::as_seq).unwrap_or_default() {
             let known =
-                member.as_keyword().map(|member| self.attribute(source, member)).transpose()?.flatten();
+                member.as_keyword().map(|member| self.present_attribute(member)).transpose()?.flatten();
             slots.extend(known.map(|member| member.value_type));
         }
         Ok(Some(Attribute { value_type, many, slots }))
