@@ -3,6 +3,8 @@
 
 mod upsert;
 
+use std::sync::Arc;
+
 use annals_edn::{Code, Error};
 
 use crate::Result;
@@ -33,7 +35,7 @@ pub(super) fn resolve(db: &Db, mut expanded: Expanded, context: &Context<'_>) ->
     refusals.finish()?;
     let (ids, next_counter) = (minter.ids, minter.next_counter);
     let own = EntityId::of_tx(T(db.basis().0 + 1));
-    let tempids = named(&mut expanded.temps, &ids, own);
+    let tempids = named(&expanded.temps, &ids, own);
     let known = Known { ids: &ids };
     let mut instants = Instants::new(db, context);
     let facts = facts(expanded.ops, &known, &mut instants)?;
@@ -152,11 +154,11 @@ fn near(e: EntityId) -> Partition {
     }
 }
 
-fn named(temps: &mut Temps, ids: &[Option<EntityId>], own: EntityId) -> Vec<(std::sync::Arc<str>, EntityId)> {
-    let (names, spellings) = temps.names();
-    let mut tempids: Vec<_> =
-        names.into_iter().filter_map(|(name, temp)| Some((name, ids[temp.0 as usize]?))).collect();
-    tempids.extend(spellings.iter().map(|name| (name.clone(), own)));
+/// What the report says of tempids: each name and its entity, by name.
+fn named(temps: &Temps, ids: &[Option<EntityId>], own: EntityId) -> Vec<(Arc<str>, EntityId)> {
+    let names = temps.names().into_iter();
+    let mut tempids: Vec<_> = names.filter_map(|(name, temp)| Some((name, ids[temp.0 as usize]?))).collect();
+    tempids.extend(temps.own_names().iter().map(|name| (name.clone(), own)));
     tempids.sort_unstable_by(|x, y| x.0.cmp(&y.0));
     tempids.dedup_by(|x, y| x.0 == y.0);
     tempids

@@ -167,11 +167,16 @@ impl Temps {
         Ok(root)
     }
 
-    /// Every named tempid, and the spellings of the transaction's own.
-    pub(super) fn names(&self) -> (Vec<(Arc<str>, Temp)>, &[Arc<str>]) {
+    /// Every named tempid.
+    pub(super) fn names(&self) -> Vec<(Arc<str>, Temp)> {
         let mut names: Vec<(Arc<str>, Temp)> =
             self.names.iter().map(|(name, temp)| (name.clone(), *temp)).collect();
         names.extend(self.numbers.iter().map(|(number, temp)| (number.to_string().into(), *temp)));
-        (names, &self.own)
+        names
+    }
+
+    /// The spellings of the transaction's own tempid that were used.
+    pub(super) fn own_names(&self) -> &[Arc<str>] {
+        &self.own
     }
 }

@@ -2,6 +2,7 @@
 //! for stand in tests/conformance; here is what only this database has, what errors say, and properties.
 
 mod forms;
+mod garbage;
 mod model;
 mod properties;
 mod refusals;

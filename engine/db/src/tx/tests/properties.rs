@@ -33,7 +33,7 @@ fn transactions() -> impl Strategy<Value = Vec<Vec<Draft>>> {
 /// Half of the draws are tempids, half entities that are there.
 fn who(draw: u8, known: &[u64]) -> Who {
     match known.len() {
-        len if len > 0 && draw % 2 == 0 => Who::Id(known[draw as usize / 2 % len]),
+        len if len > 0 && draw.is_multiple_of(2) => Who::Id(known[draw as usize / 2 % len]),
         _ => Who::Temp(draw as usize / 2 % 4),
     }
 }
@@ -52,7 +52,7 @@ fn speak_of_values(forms: &mut Vec<Form>, draw: u8) {
         .flat_map(value)
         .filter_map(|who| if let Who::Temp(temp) = who { Some(temp) } else { None })
         .collect();
-    if draw % 8 != 0 {
+    if !draw.is_multiple_of(8) {
         let said = |temp: usize| What::Text(format!("\"s{}\"", (temp + draw as usize) % 3));
         forms.extend(
             temps.into_iter().map(|temp| Form::Add(Who::Temp(temp), &ATTRS[temp % 2 * 3], said(temp))),
@@ -80,7 +80,7 @@ fn finish(draft: &Draft, known: &[u64]) -> Form {
         (0, Some(e)) => Form::RetractEntity(e),
         (1 | 2, Some(e)) => Form::RetractAll(e, attr),
         (3, Some(e)) => {
-            let old = (draft.facts[0].2 % 3 != 0).then(|| (draft.facts[0].2 % 3).to_string());
+            let old = (!draft.facts[0].2.is_multiple_of(3)).then(|| (draft.facts[0].2 % 3).to_string());
             Form::Cas(e, &ATTRS[4], old, (draft.facts[0].1 % 3).to_string())
         }
         (4..=6, _) => Form::Retract(who(draft.who, known), attr, value),
