@@ -57,3 +57,8 @@ pub(super) fn show_value(value: &Value) -> String {
 pub(super) fn attribute_name(db: &Db, a: AttrId) -> String {
     db.schema().ident(a.entity()).map_or_else(|| format!("{a:?}"), ToString::to_string)
 }
+
+/// Entities that each want the partition of the other.
+pub(super) fn cycle() -> Error {
+    Error::new(Code::CycleInAffinity, "tempids want each other's partition, and none has one")
+}

@@ -13,7 +13,7 @@ use crate::database::Db;
 use crate::id::{AttrId, EntityId, Partition, T};
 use crate::tx::Context;
 use crate::tx::op::{Ensure, Expanded, Fact, NewKeys, Object, Op, Resolved, Slot, Subject};
-use crate::tx::refusal::Refusals;
+use crate::tx::refusal::{Refusals, cycle};
 use crate::tx::temp::{Affinity, Temp, Temps};
 use crate::value::Value;
 
@@ -135,14 +135,19 @@ impl<'a> Minter<'a> {
                 Affinity::Default => return Ok(Partition::USER),
                 Affinity::Like(Subject::Id(e)) => return Ok(near(e)),
                 Affinity::Like(Subject::Temp(other)) => {
-                    at = self.temps.root(other);
+                    let near_to = self.temps.root(other);
+                    if near_to == at {
+                        // An entity that turned out to be the one it wanted to be near.
+                        return Ok(Partition::USER);
+                    }
+                    at = near_to;
                     if let Some(e) = self.temps.bound(at) {
                         return Ok(near(e));
                     }
                 }
             }
         }
-        Err(Error::new(Code::CycleInAffinity, "tempids want each other's partition, and none has one"))
+        Err(cycle())
     }
 }
 

@@ -89,7 +89,9 @@ impl Settler<'_> {
         facts.sort_by(|x, y| x.added.cmp(&y.added).then_with(|| x.v.cmp_index(&y.v)));
         let at = facts.partition_point(|fact| !fact.added);
         let (retracted, added) = facts.split_at_mut(at);
-        let conflict = contradiction(retracted, added).or_else(|| second_value(&attribute, added));
+        let conflict = contradiction(retracted, added)
+            .or_else(|| second_value(&attribute, added))
+            .or_else(|| second_value(&attribute, retracted));
         if let Some((one, two)) = conflict {
             let error = self.conflict(one, two);
             return self.refusals.note(error);
@@ -192,13 +194,13 @@ fn contradiction<'f>(retracted: &'f [Fact], added: &'f [Fact]) -> Option<(&'f Fa
     None
 }
 
-/// Two different values of an attribute that takes one.
-fn second_value<'f>(attribute: &Attribute, added: &'f [Fact]) -> Option<(&'f Fact, &'f Fact)> {
+/// Two different values, asserted both or retracted both, of an attribute that takes one.
+fn second_value<'f>(attribute: &Attribute, facts: &'f [Fact]) -> Option<(&'f Fact, &'f Fact)> {
     if attribute.cardinality == Cardinality::Many {
         return None;
     }
-    let first = added.first()?;
-    added.iter().find(|fact| !fact.v.identical(&first.v)).map(|other| (first, other))
+    let first = facts.first()?;
+    facts.iter().find(|fact| !fact.v.identical(&first.v)).map(|other| (first, other))
 }
 
 /// Sorts datoms the way a transaction body holds them.

@@ -7,8 +7,9 @@ use super::place::{key_ident, reversed};
 use crate::Result;
 use crate::id::EntityId;
 use crate::identify::show;
-use crate::schema::{Attribute, Cardinality};
+use crate::schema::{Attribute, Cardinality, Unique};
 use crate::tx::op::{Object, Subject};
+use crate::tx::refusal::cycle;
 use crate::tx::temp::Affinity;
 use crate::value::{Value, ValueType};
 
@@ -87,25 +88,30 @@ impl<'a> Expander<'a> {
         entries: &[(Edn, Edn)],
     ) -> Result<Object> {
         let named = identifier(entries).is_some();
-        if !attribute.component && !named && !self.has_unique_key(entries) {
+        if !attribute.component && !named && !self.has_identity(entries) {
             let message = format!("the map under {} does not say which entity it is", attribute.ident);
             return Err(Error::new(Code::InvalidNestedEntity, message)
                 .at(form.span)
                 .with("attribute", &attribute.ident)
-                .hint("give it a :db/id or a unique attribute, or make the attribute a component"));
+                .hint("give it a :db/id or a unique identity, or make the attribute a component"));
         }
         let child = self.map(entries)?;
-        if let (false, Subject::Temp(temp)) = (named, child) {
+        if let Subject::Temp(temp) = child
+            && (attribute.component || !named)
+        {
             self.out.temps.wish(temp, Affinity::Like(parent));
+            if child == parent {
+                return Err(cycle());
+            }
         }
         Ok(child.into())
     }
 
-    fn has_unique_key(&self, entries: &[(Edn, Edn)]) -> bool {
+    fn has_identity(&self, entries: &[(Edn, Edn)]) -> bool {
         entries.iter().any(|(key, _)| {
             key_ident(key)
                 .and_then(|ident| self.schema.attribute_of(&ident))
-                .is_some_and(|attribute| attribute.unique.is_some())
+                .is_some_and(|attribute| attribute.unique == Some(Unique::Identity))
         })
     }
 

@@ -123,7 +123,7 @@ fn new_entities_go_where_they_are_told() {
     assert_eq!(part.partition(), Partition::DB);
     assert_eq!(u64::from(partition("f").0), part.counter());
     assert_eq!((partition("g"), partition("i")), (partition("f"), Partition(524_290)));
-    assert_eq!(partition("kid"), Partition::USER, "a named tempid stays in the default partition");
+    assert_eq!(partition("kid"), partition("f"), "a part goes where the whole goes");
     refused(
         &world,
         r#"[{:db/force-partition {"h" :part/nope}} {:db/id "h" :p/name "h"}]"#,
@@ -137,6 +137,8 @@ fn new_entities_go_where_they_are_told() {
     let cycle =
         r#"[{:db/match-partition {"h" "i", "i" "h"}} {:db/id "h" :p/name "h"} {:db/id "i" :p/name "i"}]"#;
     refused(&world, cycle, Code::CycleInAffinity);
+    let own_part = r#"[{:db/id "h" :p/name "h" :p/phones {:db/id "h" :p/number "3"}}]"#;
+    refused(&world, own_part, Code::CycleInAffinity);
 }
 
 #[test]

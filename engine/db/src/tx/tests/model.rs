@@ -190,9 +190,12 @@ impl Model {
 
     fn after(&self, facts: &BTreeSet<(Fact, bool)>) -> Result<BTreeSet<Fact>, Code> {
         let adds = || facts.iter().filter(|(_, added)| *added).map(|(fact, _)| fact);
-        for fact in adds() {
-            let second = |other: &Fact| other.0 == fact.0 && other.1 == fact.1 && other.2 != fact.2;
-            if facts.contains(&(fact.clone(), false)) || (!by_ident(fact.1).many && adds().any(second)) {
+        for (fact, added) in facts {
+            let second = |(other, way): &(Fact, bool)| {
+                way == added && other.0 == fact.0 && other.1 == fact.1 && other.2 != fact.2
+            };
+            let contradicted = facts.contains(&(fact.clone(), !added));
+            if contradicted || (!by_ident(fact.1).many && facts.iter().any(second)) {
                 return Err(Code::DatomsConflict);
             }
         }
