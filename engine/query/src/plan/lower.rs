@@ -201,6 +201,8 @@ impl Lowering<'_> {
                 out.push(Node::Bind(call, binding));
                 Ok(())
             }
+            // Nothing is negated: every row stays.
+            Clause::Not(not) if not.clauses.is_empty() => Ok(()),
             Clause::Not(not) => {
                 let join = not.join.iter().map(|v| self.var(*v, &mut scope.names, scope.open)).collect();
                 let body = self.conj(&not.clauses, scope)?;

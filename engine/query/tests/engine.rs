@@ -1,0 +1,12 @@
+//! The query engine as its callers see it: prepare, run, resume, stop.
+
+#[path = "engine/errors.rs"]
+mod errors;
+#[path = "engine/plans.rs"]
+mod plans;
+#[path = "engine/rules.rs"]
+mod rules;
+#[path = "engine/stream.rs"]
+mod stream;
+#[path = "engine/support.rs"]
+mod support;
