@@ -102,6 +102,12 @@ impl Ask {
 
     fn join(&self, frame: Frame, keys: &Keys, found: Found, keep: &VarSet) -> Frame {
         let Found { input, mut fields } = found;
+        if input.is_empty() {
+            // A source that finds nothing may answer without columns.
+            let mut nothing = frame.gather(&[], keep);
+            self.outs.iter().for_each(|(_, var)| nothing.set(*var, Col::Data(DatumColumn::empty())));
+            return nothing;
+        }
         if self.tests.is_empty() && keys.is_identity(&input) {
             let mut frame = frame;
             frame.keep(keep);
