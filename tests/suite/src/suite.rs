@@ -15,7 +15,7 @@ const CASE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Stack of the thread that runs a case, so that a deep recursion shows as a failure of the engine and not of the runner.
 const STACK_BYTES: usize = 16 << 20;
 /// Characters of an answer that a report shows.
-const SHOWN: usize = 20_000;
+const SHOWN: usize = 4_000;
 
 /// Which cases run, and how.
 #[derive(Clone, Debug, Default)]

@@ -21,6 +21,8 @@ pub(super) struct Level {
     pub(super) wildcard: Option<Wildcard>,
     /// what an entity shows depends on the path to it: it recurs, or follows components
     pub(super) on_path: bool,
+    /// nothing but the wildcard: what components are shown by
+    pub(super) whole: bool,
 }
 
 /// One attribute of a level.
@@ -46,6 +48,13 @@ pub(super) enum Child {
     Level(usize),
     /// the slot's own level, once more, at most so often
     Recur(Option<u64>),
+}
+
+impl Level {
+    /// A slot of it leads to the level itself.
+    pub(super) fn recurs(&self) -> bool {
+        self.slots.iter().any(|slot| matches!(slot.child, Child::Recur(_)))
+    }
 }
 
 impl Slot {
@@ -78,7 +87,8 @@ impl Layout {
     fn add(&mut self, pattern: &Pattern, schema: &Schema) -> usize {
         let number = self.levels.len();
         let (id, wildcard) = (pattern.id.clone(), pattern.wildcard);
-        self.levels.push(Level { slots: Vec::new(), id, wildcard, on_path: wildcard.is_some() });
+        let (on_path, whole) = (wildcard.is_some(), wildcard.is_some() && pattern.specs.is_empty());
+        self.levels.push(Level { slots: Vec::new(), id, wildcard, on_path, whole });
         for spec in &pattern.specs {
             let slot = self.slot(spec, wildcard, schema);
             self.levels[number].on_path |= matches!(slot.child, Child::Recur(_));
@@ -118,11 +128,12 @@ impl Layout {
     /// The level that shows a component whole.
     pub(super) fn everything(&mut self, like: Option<Wildcard>) -> usize {
         let wildcard = Some(like.unwrap_or(Wildcard::Symbol));
-        let whole = |level: &Level| level.wildcard == wildcard && level.slots.is_empty();
+        let whole = |level: &Level| level.whole && level.wildcard == wildcard;
         if let Some(known) = self.levels.iter().position(whole) {
             return known;
         }
-        self.levels.push(Level { slots: Vec::new(), id: Some(id_key(wildcard)), wildcard, on_path: true });
+        let id = Some(id_key(wildcard));
+        self.levels.push(Level { slots: Vec::new(), id, wildcard, on_path: true, whole: true });
         self.levels.len() - 1
     }
 }

@@ -140,20 +140,22 @@ impl Run<'_, '_> {
         spans: &[(u32, u32)],
         nodes: &[Node],
     ) -> Result<Shown, Error> {
-        // Components go on along the path of the entity they belong to, so that a cycle of them ends.
-        let continues = {
+        // Components go on along the path of the entity they belong to, so that a cycle of them ends. A path that
+        // recursion took to that entity is not theirs.
+        let (continues, recurs) = {
             let (from, to) = (&self.layout.levels[level], &self.layout.levels[child]);
-            from.wildcard.is_some() && to.wildcard.is_some() && to.slots.is_empty()
+            (from.wildcard.is_some() && to.whole, from.recurs())
         };
         let mut visited = Vec::new();
         let mut known: FxHashMap<u64, u32> = FxHashMap::default();
         let (mut shown, mut starts) = (Vec::new(), Vec::with_capacity(spans.len()));
         for (node, &(first, count)) in nodes.iter().zip(spans) {
             starts.push(shown.len() as u32);
+            let owner = if continues && recurs { self.root(child, node.entity) } else { *node };
             for at in first..first + count {
                 let entity = reference(values, at)?;
                 if continues {
-                    let next = self.step(*node, entity, Box::default())?;
+                    let next = self.step(owner, entity, Box::default())?;
                     shown.push(if next.seen { ID } else { visited.len() as u32 });
                     if !next.seen {
                         visited.push(next);
@@ -200,7 +202,7 @@ impl Run<'_, '_> {
             left[recursive] = left[recursive].saturating_sub(1);
             for at in first..first + count {
                 if spent || node.seen {
-                    shown.push(if node.seen && shows_ids { ID } else { SKIP });
+                    shown.push(if shows_ids { ID } else { SKIP });
                     continue;
                 }
                 let entity = reference(values, at)?;
