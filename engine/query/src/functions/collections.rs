@@ -167,13 +167,21 @@ pub(super) fn reverse(args: &[Datum]) -> Answer {
     Ok(Datum::vector(all))
 }
 
+/// How many to take; fewer than none is none.
+fn how_many(datum: &Datum) -> Option<usize> {
+    match datum {
+        Datum::Value(Value::Long(..0)) => Some(0),
+        _ => index(datum),
+    }
+}
+
 pub(super) fn take(args: &[Datum]) -> Answer {
-    let count = index(&args[0]).ok_or_else(|| wrong("take", "a number and a collection", &args[0]))?;
+    let count = how_many(&args[0]).ok_or_else(|| wrong("take", "a number and a collection", &args[0]))?;
     Ok(Datum::vector(items("take", &args[1])?.into_iter().take(count).collect()))
 }
 
 pub(super) fn drop(args: &[Datum]) -> Answer {
-    let count = index(&args[0]).ok_or_else(|| wrong("drop", "a number and a collection", &args[0]))?;
+    let count = how_many(&args[0]).ok_or_else(|| wrong("drop", "a number and a collection", &args[0]))?;
     Ok(Datum::vector(items("drop", &args[1])?.into_iter().skip(count).collect()))
 }
 

@@ -271,6 +271,7 @@ pub fn fold(operation: Arithmetic, args: &[Datum]) -> Result<Datum, Error> {
     let numbers = args.iter().map(Number::from_datum).collect::<Result<Vec<_>, _>>()?;
     let result = match (operation, numbers.as_slice()) {
         (_, []) => start,
+        (Arithmetic::Subtract, [Number::Double(x)]) => Number::Double(-x),
         (Arithmetic::Subtract, [one]) => calculate(operation, &start, one)?,
         (_, [first, rest @ ..]) => {
             rest.iter().try_fold(first.clone(), |sum, number| calculate(operation, &sum, number))?
