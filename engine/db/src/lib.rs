@@ -6,6 +6,7 @@
 //! Reading order: [`id`], [`value`], [`datom`], [`schema`], [`column`], [`order`], then the indexes and the database value.
 
 pub mod bootstrap;
+pub mod build;
 pub mod column;
 pub mod components;
 pub mod database;

@@ -4,6 +4,7 @@ use smallvec::SmallVec;
 
 use super::Db;
 use crate::Result;
+use crate::datom::Datom;
 use crate::id::{EntityId, T};
 use crate::novelty::Event;
 use crate::order::Index;
@@ -49,6 +50,13 @@ impl Db {
     #[must_use]
     pub fn base(&self) -> Option<&Base> {
         self.origin.base.as_ref()
+    }
+
+    /// True when an interval that `retraction` ends is kept: history is, and the attribute's was at that t.
+    pub(crate) fn keeps(&self, retraction: &Datom) -> bool {
+        let schema = self.known.version_at(retraction.t).map_or(&*self.known.schema, |(schema, _)| schema);
+        let attribute = schema.attribute(retraction.a);
+        self.options().keep_history && !attribute.is_some_and(|attribute| attribute.no_history)
     }
 
     /// The last t that the trees cover.

@@ -119,6 +119,11 @@ impl Base {
         self.levels.last().expect("a root without levels does not decode")
     }
 
+    /// The tree of client ids.
+    pub(crate) fn ids(&self) -> &Tree {
+        &self.ids
+    }
+
     /// Where its segments come from.
     #[must_use]
     pub fn port(&self) -> &Arc<dyn SegmentPort> {

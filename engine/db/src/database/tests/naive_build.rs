@@ -24,9 +24,14 @@ use crate::{AttrId, Datom, EntityId, Incarnation, Index, T, Value};
 type Interval = (Datom, Option<T>);
 
 /// The model as a root and its segments.
-pub(super) fn build(model: &Model, incarnation: Incarnation, random: &mut Random) -> Base {
+pub(super) fn build(
+    model: &Model,
+    incarnation: Incarnation,
+    random: &mut Random,
+    port: &Arc<MemoryPort>,
+) -> Base {
     let build = Build { incarnation, raft_index: random.below(1 << 40) };
-    let mut writer = Writer { build, port: MemoryPort::default(), random };
+    let mut writer = Writer { build, port: port.clone(), random };
     let (current, history, exact_from) = intervals(model);
     let kept = model.schema().attributes().filter(|attribute| attribute.kept_in_avet());
     let kept: Vec<AttrId> = kept.map(|attribute| attribute.id).filter(|&a| a != attr::TX_ID).collect();
@@ -53,7 +58,7 @@ pub(super) fn build(model: &Model, incarnation: Incarnation, random: &mut Random
         levels,
     };
     let root = writer.put(Kind::Root, &root.encode()).hash;
-    Base::open(root, Arc::new(writer.port)).unwrap()
+    Base::open(root, writer.port).unwrap()
 }
 
 /// Live rows and intervals.
@@ -100,7 +105,7 @@ fn intervals(model: &Model) -> (Vec<Interval>, Vec<Interval>, T) {
 
 struct Writer<'r> {
     build: Build,
-    port: MemoryPort,
+    port: Arc<MemoryPort>,
     random: &'r mut Random,
 }
 

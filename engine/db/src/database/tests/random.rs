@@ -8,9 +8,11 @@ use bigdecimal::BigDecimal;
 use super::model::Model;
 use super::{check, naive_build};
 use crate::bootstrap::{self, attr};
+use crate::build::SegmentSink;
 use crate::novelty::Tuning;
+use crate::segment::{Base, Build, Hash, MemoryPort};
 use crate::{
-    AttrId, Code, Datom, Db, EntityId, Incarnation, Index, Key, Options, Partition, Range, T, TxBody, Value,
+    AttrId, Code, Datom, Db, EntityId, Incarnation, Index, Key, Lineage, Options, Partition, Range, T, TxBody, Value,
     ValueType, View,
 };
 
@@ -40,6 +42,16 @@ impl Random {
 
     pub(super) fn pick<'a, X>(&mut self, from: &'a [X]) -> &'a X {
         &from[self.below(from.len() as u64) as usize]
+    }
+}
+
+/// Puts an index job's segments where they are read from.
+struct PortSink<'a>(&'a MemoryPort);
+
+impl SegmentSink for PortSink<'_> {
+    fn put(&mut self, hash: Hash, stored: &[u8]) -> crate::Result<()> {
+        self.0.put(hash, stored);
+        Ok(())
     }
 }
 
@@ -101,6 +113,8 @@ pub(super) struct Walk {
     pub(super) random: Random,
     seed: u64,
     pub(super) held: Vec<(Db, Model)>,
+    /// where index jobs put their segments
+    port: Arc<MemoryPort>,
 }
 
 impl Walk {
@@ -108,7 +122,7 @@ impl Walk {
         let mut random = Random::new(seed);
         let tuning = Tuning { tail: 1 + random.below(12) as usize, ratio: 2 + random.below(3) as usize };
         let db = Db::empty_tuned(Incarnation(seed.into()), options, tuning);
-        let mut walk = Walk { random, seed, held: vec![(db, Model::empty(options))] };
+        let mut walk = Walk { random, seed, held: vec![(db, Model::empty(options))], port: Arc::default() };
         let facts = walk.declarations();
         walk.apply(0, facts);
         walk
@@ -156,10 +170,20 @@ impl Walk {
             return false;
         }
         let t = T(first + self.random.below(model.basis().0 + 1 - first));
-        let base = naive_build::build(&model.at(t), db.incarnation(), &mut self.random);
+        let base = match self.random.one_in(2) {
+            true => self.built(&db.at(t).unwrap()),
+            false => naive_build::build(&model.at(t), db.incarnation(), &mut self.random, &self.port),
+        };
         self.held.push((Db::open(base.clone()), model.at(t)));
         self.held.push((db.adopt(base).unwrap(), model));
         true
+    }
+
+    /// By a real index job upon the value's root.
+    fn built(&mut self, db: &Db) -> Base {
+        let build = Build { incarnation: db.incarnation(), raft_index: self.random.below(1 << 40) };
+        let root = crate::build::build(db, build, Lineage::default(), &mut PortSink(&self.port)).unwrap();
+        Base::open(root, self.port.clone()).unwrap()
     }
 
     pub(super) fn check_all(&mut self, views: usize) {

@@ -1,0 +1,1 @@
+//! What an index job keeps and what it writes.
