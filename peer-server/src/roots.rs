@@ -4,23 +4,28 @@ use std::sync::Arc;
 
 use annals_edn::{Code, Error};
 use annals_peer::Roots;
-use annals_peer::db::{Db, Incarnation, Lineage};
+use annals_peer::db::segment::{Base, Hash};
+use annals_peer::db::{Incarnation, Lineage};
+use annals_store::Store;
 
 use crate::Result;
 
 /// The roots of the store at `url`.
 ///
 /// # Errors
-/// `CONFIG` for a URL of another kind.
-pub fn open(_url: &str) -> Result<Arc<dyn Roots>> {
-    Ok(Arc::new(NoRoots))
+/// Those of [`Store::open`].
+pub fn open(url: &str) -> Result<Arc<dyn Roots>> {
+    Ok(Arc::new(Stored(Store::open(url)?)))
 }
 
-/// A store in which nothing has been published.
-struct NoRoots;
+struct Stored(Store);
 
-impl Roots for NoRoots {
-    fn open(&self, _incarnation: Incarnation, _root: &[u8]) -> Result<(Db, Lineage)> {
-        Err(Error::new(Code::SegmentUnavailable, "there is no store"))
+impl Roots for Stored {
+    fn open(&self, incarnation: Incarnation, root: &[u8]) -> Result<(Base, Lineage)> {
+        let hash = root
+            .try_into()
+            .map(Hash)
+            .map_err(|_| Error::new(Code::Internal, "a root's hash is malformed"))?;
+        self.0.open_root(incarnation, hash)
     }
 }

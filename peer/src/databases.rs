@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
+use annals_db::segment::Base;
 use annals_db::{Db, Incarnation, Lineage, Options, TxBody};
 use annals_edn::{Code, Error};
 use annals_wire::v1;
@@ -17,11 +18,11 @@ use crate::Result;
 
 /// Opens published roots: what a peer needs of the store.
 pub trait Roots: Send + Sync {
-    /// The database at the root of that hash, and the chain up to it.
+    /// The trees below the root of that hash, and the chain up to it.
     ///
     /// # Errors
     /// `SEGMENT_UNAVAILABLE`, `DATA_LOSS`.
-    fn open(&self, incarnation: Incarnation, root: &[u8]) -> Result<(Db, Lineage)>;
+    fn open(&self, incarnation: Incarnation, root: &[u8]) -> Result<(Base, Lineage)>;
 }
 
 /// One database: its newest value, and who waits for the next.
@@ -232,7 +233,10 @@ impl Databases {
             .ok_or_else(|| Error::new(Code::Internal, "the catalog names a malformed incarnation"))?;
         let (db, lineage) = match info.root_hash.is_empty() {
             true => (Db::empty(incarnation, options_of(info)), Lineage::default()),
-            false => self.roots.open(incarnation, &info.root_hash)?,
+            false => {
+                let (base, lineage) = self.roots.open(incarnation, &info.root_hash)?;
+                (Db::open(base), lineage)
+            }
         };
         let basis = db.basis().0;
         let database = Arc::new(Database {
@@ -254,8 +258,30 @@ impl Databases {
         if let Some(database) = self.by_incarnation(&behind.incarnation)
             && database.basis() < behind.root_t
         {
-            let (db, lineage) = self.roots.open(database.incarnation, &behind.root_hash)?;
-            database.replace(db, lineage);
+            let (base, lineage) = self.roots.open(database.incarnation, &behind.root_hash)?;
+            database.replace(Db::open(base), lineage);
+        }
+        Ok(())
+    }
+
+    /// True when a published root covers more than the one that the database stands on, and no more than it holds.
+    pub(crate) fn is_newer(&self, root: &v1::FeedBehind) -> bool {
+        let database = self.by_incarnation(&root.incarnation);
+        database.is_some_and(|database| {
+            let db = database.db();
+            root.root_t <= db.basis().0 && db.base().is_none_or(|base| base.t().0 < root.root_t)
+        })
+    }
+
+    /// Moves a database to a newer root: the novelty that it covers is dropped.
+    ///
+    /// # Errors
+    /// Of the store.
+    pub(crate) fn take_root(&self, root: &v1::FeedBehind) -> Result<()> {
+        if let Some(database) = self.by_incarnation(&root.incarnation) {
+            let (base, _) = self.roots.open(database.incarnation, &root.root_hash)?;
+            let held = database.value.load();
+            database.replace(held.db.adopt(base)?, held.lineage);
         }
         Ok(())
     }

@@ -115,11 +115,12 @@ impl Feed {
         v1::SubscribeStart { subscriber: Some(self.config.subscriber.clone()), all, names, positions }
     }
 
-    /// Applies one message; answers with what the transactor should hear.
+    /// Applies one message; answers with what the transactor should hear. Reading a root blocks: then the runtime's
+    /// other tasks move to another thread, which is why a peer needs a runtime of several.
     fn take(&self, endpoint: &str, message: Message) -> Result<Option<v1::SubscribeRequest>> {
         match message {
             Message::Catalog(update) => {
-                self.databases.take_catalog(&update)?;
+                tokio::task::block_in_place(|| self.databases.take_catalog(&update))?;
                 self.group.send_modify(|group| {
                     group.source = endpoint.to_string();
                     group.catalog_seen = true;
@@ -131,7 +132,7 @@ impl Feed {
                 Ok(None)
             }
             Message::Behind(behind) => {
-                self.databases.take_behind(&behind)?;
+                tokio::task::block_in_place(|| self.databases.take_behind(&behind))?;
                 let position =
                     self.databases.by_incarnation(&behind.incarnation).map(|database| database.position());
                 let resume = v1::SubscribeResume { position };
@@ -139,6 +140,9 @@ impl Feed {
             }
             Message::Heartbeat(heartbeat) => {
                 self.heartbeat(&heartbeat);
+                for root in heartbeat.roots.iter().filter(|root| self.databases.is_newer(root)) {
+                    tokio::task::block_in_place(|| self.databases.take_root(root))?;
+                }
                 Ok(Some(self.acknowledgement()))
             }
         }

@@ -2,20 +2,19 @@
 
 use std::sync::Arc;
 
+use annals_db::segment::{Build, Hash};
 use annals_db::{
     AttrId, Context, Db, EntityId, Functions, Incarnation, Limits, NoFunctions, Options, TxBody, transact,
 };
 use annals_edn::{Code, Error};
+use annals_store::Store;
 use annals_wire::db::DatomChunk;
 use annals_wire::v1;
 use bytes::Bytes;
 
-use crate::engine::{Decision, Engine, Known, Request};
+use crate::engine::{Decision, Engine, IndexJob, Known, Request};
 use crate::intake::Receipt;
 use crate::machine::{RootRef, Tx};
-
-/// Opens databases from the store's roots.
-pub type OpenRoot = dyn Fn(Incarnation, Options, &RootRef) -> Result<Db, Error> + Send + Sync;
 
 /// Evaluates with [`transact`] on [`Db`] values.
 pub struct DbEngine {
@@ -23,13 +22,28 @@ pub struct DbEngine {
     pub limits: Limits,
     /// What stored functions run on.
     pub functions: Arc<dyn Functions + Send + Sync>,
-    /// Where roots are read; without it nothing can be opened.
-    pub open_root: Option<Arc<OpenRoot>>,
+    /// Where indexes are written and roots are read; without it the log is all there is.
+    pub store: Option<Store>,
 }
 
 impl Default for DbEngine {
     fn default() -> Self {
-        Self { limits: Limits::default(), functions: Arc::new(NoFunctions), open_root: None }
+        Self { limits: Limits::default(), functions: Arc::new(NoFunctions), store: None }
+    }
+}
+
+impl DbEngine {
+    /// The engine of a member whose store is at `url`.
+    ///
+    /// # Errors
+    /// Those of [`Store::open`].
+    pub fn with_store(url: Option<&str>) -> Result<Self, Error> {
+        Ok(Self { store: url.map(Store::open).transpose()?, ..Self::default() })
+    }
+
+    fn store(&self) -> Result<&Store, Error> {
+        let none = || Error::new(Code::SegmentUnavailable, "this member has no store to read roots from");
+        self.store.as_ref().ok_or_else(none)
     }
 }
 
@@ -40,11 +54,9 @@ impl Engine for DbEngine {
         Db::empty(incarnation, options)
     }
 
-    fn open(&self, incarnation: Incarnation, options: Options, root: &RootRef) -> Result<Db, Error> {
-        match &self.open_root {
-            Some(open) => open(incarnation, options, root),
-            None => Err(Error::new(Code::SegmentUnavailable, "this member has no store to read roots from")),
-        }
+    fn open(&self, incarnation: Incarnation, _options: Options, root: &RootRef) -> Result<Db, Error> {
+        let (base, _) = self.store()?.open_root(incarnation, Hash(root.hash))?;
+        Ok(Db::open(base))
     }
 
     fn apply(&self, value: &Db, body: &Bytes) -> Result<Db, Error> {
@@ -75,6 +87,26 @@ impl Engine for DbEngine {
             request_hash: body.request_hash,
             body: body.encode().into(),
         }))
+    }
+
+    fn indexes(&self) -> bool {
+        self.store.is_some()
+    }
+
+    fn build(&self, value: &Db, job: &IndexJob) -> Result<RootRef, Error> {
+        let store = self.store()?;
+        let build = Build { incarnation: job.incarnation, raft_index: job.build };
+        let hash = annals_db::build::build(value, build, job.lineage, &mut store.sink())?;
+        Ok(RootRef { number: job.number, hash: hash.0, covers_t: value.basis().0, lineage: job.lineage })
+    }
+
+    fn rebase(&self, value: &Db, root: &RootRef) -> Result<Db, Error> {
+        let (store, hash) = (self.store()?, Hash(root.hash));
+        let (base, _) = store.open_root(value.incarnation(), hash)?;
+        let value = value.adopt(base)?;
+        // Only published roots get a number that readers of the store go by; every member names it alike.
+        store.put_root(value.incarnation(), root.number, &hash)?;
+        Ok(value)
     }
 
     fn report(&self, value: &Db, receipt: &Receipt) -> Result<v1::TransactionReport, Error> {

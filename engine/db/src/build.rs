@@ -51,12 +51,15 @@ pub trait SegmentSink {
 /// Answers with the name of the root, which is the last segment put.
 ///
 /// # Errors
-/// `INVALID_VIEW` for a viewed value, those of reading segments, those of `sink`.
+/// `INVALID_VIEW` for a viewed value, `UNSUPPORTED` on a root of several levels (which this version only reads), those of reading segments, those of `sink`.
 pub fn build(db: &Db, build: Build, lineage: Lineage, sink: &mut dyn SegmentSink) -> Result<Hash> {
     if db.view() != crate::View::default() {
         return Err(Error::new(Code::InvalidView, "only a whole value can be indexed"));
     }
     let base = db.base();
+    if base.is_some_and(|base| base.levels.len() > 1) {
+        return Err(Error::new(Code::Unsupported, "this version merges into roots of one level only"));
+    }
     let bodies = db.log(T(db.base_t().0 + 1), T(db.basis().0 + 1), usize::MAX)?;
     let mut job = Job { db, base, writer: Writer::new(build, sink) };
     let changes = Changes::of(db, base, &bodies)?;
@@ -83,7 +86,11 @@ impl Job<'_> {
         let mut level = LevelRef::default();
         for index in Index::ALL {
             let (mut current, mut history) = (changes.current.clone(), changes.ended.clone());
-            let dropped = if index == Index::Avet { self.settle_avet(avet, &mut current, &mut history)? } else { FxHashSet::default() };
+            let dropped = if index == Index::Avet {
+                self.settle_avet(avet, &mut current, &mut history)?
+            } else {
+                FxHashSet::default()
+            };
             let trees = self.base.map(Base::base_level);
             let old = trees.map(|level| level.current(index));
             level.current[index as usize] = self.tree(index, false, old, current, &dropped)?;
@@ -114,7 +121,8 @@ impl Job<'_> {
     ) -> Result<FxHashSet<AttrId>> {
         let empty = FxHashSet::default();
         let before = self.base.map_or(&empty, |base| &*base.avet);
-        let continued = |change: &Change| avet.contains(&change.a) && (before.contains(&change.a) || self.base.is_none());
+        let continued =
+            |change: &Change| avet.contains(&change.a) && (before.contains(&change.a) || self.base.is_none());
         current.retain(continued);
         history.retain(continued);
         if let Some(base) = self.base {
@@ -128,7 +136,13 @@ impl Job<'_> {
     }
 
     /// Every row of an attribute, from AEVT and novelty: its live facts, and its closed intervals.
-    fn whole(&self, base: &Base, a: AttrId, current: &mut Vec<Change>, history: &mut Vec<Change>) -> Result<()> {
+    fn whole(
+        &self,
+        base: &Base,
+        a: AttrId,
+        current: &mut Vec<Change>,
+        history: &mut Vec<Change>,
+    ) -> Result<()> {
         let mut batch = Batch::new(None);
         let mut scan = self.db.scan(&Range::attr(a), Columns::ALL);
         while scan.next(&mut batch)? {
@@ -144,7 +158,11 @@ impl Job<'_> {
             let (leaf, rows) = found?;
             history.extend(rows.map(|row| Change::interval(&leaf, row)));
         }
-        let novel = Changes::of(self.db, self.base, &self.db.log(T(base.t().0 + 1), T(self.db.basis().0 + 1), usize::MAX)?)?;
+        let novel = Changes::of(
+            self.db,
+            self.base,
+            &self.db.log(T(base.t().0 + 1), T(self.db.basis().0 + 1), usize::MAX)?,
+        )?;
         history.extend(novel.ended.into_iter().filter(|change| change.a == a));
         Ok(())
     }

@@ -25,7 +25,7 @@ impl AdminService for Admin {
             incarnation: database.incarnation.0.to_be_bytes().to_vec().into(),
             t: database.basis(),
             lag: database.lag(),
-            root_t: 0,
+            root_t: database.db().base().map_or(0, |base| base.t().0),
         });
         let peer = v1::ProcessStatus {
             id: self.0.id.clone(),

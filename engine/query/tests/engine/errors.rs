@@ -11,7 +11,11 @@ fn a_row_that_is_not_delivered_may_fail() {
     // Size 0 would divide by zero, but nobody of that size is asked for.
     let rows = answer(&db, "[:find ?e ?x :where [?e :p/size ?s] [(/ 100 ?s) ?x] [(> ?s 0)]]", "");
     assert_eq!(rows.expect("it runs").len(), 39);
-    let rows = answer(&db, "[:find ?e ?x :where [?e :p/size ?s] [(/ 100 ?s) ?x] [?e :p/name \"Bob\"] [(> ?s 0)]]", "");
+    let rows = answer(
+        &db,
+        "[:find ?e ?x :where [?e :p/size ?s] [(/ 100 ?s) ?x] [?e :p/name \"Bob\"] [(> ?s 0)]]",
+        "",
+    );
     assert!(!rows.expect("it runs").is_empty());
 }
 

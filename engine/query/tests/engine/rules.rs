@@ -89,7 +89,8 @@ fn a_bound_start_reads_only_what_it_reaches() {
 #[test]
 fn recursion_through_new_values_works_from_bound_arguments() {
     let db = people(3);
-    let rules = "[[(down ?x ?y) [(= ?x 0)] [(identity ?x) ?y]] [(down ?x ?y) [(> ?x 0)] [(- ?x 1) ?t] (down ?t ?y)]]";
+    let rules =
+        "[[(down ?x ?y) [(= ?x 0)] [(identity ?x) ?y]] [(down ?x ?y) [(> ?x 0)] [(- ?x 1) ?t] (down ?t ?y)]]";
     let rows = answer(&db, "[:find ?y :in $ % ?n :where (down ?n ?y)]", &format!("{rules} 500"));
     assert_eq!(rows.expect("it runs"), [[Datum::long(0)]]);
 }

@@ -11,9 +11,11 @@ use crate::support::{all, answer, arguments, people, prepared};
 fn the_first_rows_leave_before_the_scan_ends() {
     let db = people(10_000);
     let args = arguments(&db, "");
-    for query in
-        ["[:find ?e ?v :where [?e :p/age ?v]]", "[:find ?e ?n :where [?e :p/nick ?n]]", "[:find ?v :where [_ :p/size ?v]]"]
-    {
+    for query in [
+        "[:find ?e ?v :where [?e :p/age ?v]]",
+        "[:find ?e ?n :where [?e :p/nick ?n]]",
+        "[:find ?v :where [_ :p/size ?v]]",
+    ] {
         let prepared = prepared(query, &args);
         let mut rows = prepared.run(&args, QueryCtx::default()).expect("it starts");
         let first = rows.next().expect("it runs").expect("there are rows");
@@ -55,7 +57,9 @@ fn any_run_goes_on_where_another_stopped() {
             let mut rows = prepared.run_from(&args, QueryCtx::default(), &position).expect("it starts");
             let Some(batch) = rows.next().expect("it runs") else { break };
             position = rows.position().clone();
-            pieces.extend((0..batch.rows).map(|i| batch.columns.iter().map(|col| col.get(i)).collect::<Vec<_>>()));
+            pieces.extend(
+                (0..batch.rows).map(|i| batch.columns.iter().map(|col| col.get(i)).collect::<Vec<_>>()),
+            );
         }
         assert_eq!(pieces.len(), whole.len(), "{query}");
         assert_eq!(pieces, whole, "{query}");
@@ -118,7 +122,8 @@ fn views_of_the_past_answer_as_the_past() {
     let before = answer(&db, query, "").expect("it runs");
     let mut later = db.clone();
     for i in 0..50 {
-        later = crate::support::apply(&later, &format!("[{{:p/email \"{i}@x\" :p/age 1000 :p/name \"Zed\"}}]"));
+        later =
+            crate::support::apply(&later, &format!("[{{:p/email \"{i}@x\" :p/age 1000 :p/name \"Zed\"}}]"));
     }
     assert!(answer(&later, query, "").expect("it runs").is_empty());
     assert_eq!(answer(&later.as_of(then), query, "").expect("it runs"), before);

@@ -26,7 +26,8 @@ pub async fn start(layout: &Layout, arguments: &DevArguments) -> Result<Parts, E
         transactor.data_dir = None;
         transactor.store = None;
     }
-    let transactor = Node::start(&transactor, Arc::new(DbEngine::default())).await?;
+    let engine = DbEngine::with_store(transactor.store.as_deref())?;
+    let transactor = Node::start(&transactor, Arc::new(engine)).await?;
     let addresses = [transactor.local_addr().to_string()];
     let peers = config::peers(layout, 1, &arguments.listen, &addresses)?;
     let server = PeerServer::start(annals_peer_server::Config::load(&peers[0].config)?).await?;

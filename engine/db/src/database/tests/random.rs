@@ -12,8 +12,8 @@ use crate::build::SegmentSink;
 use crate::novelty::Tuning;
 use crate::segment::{Base, Build, Hash, MemoryPort};
 use crate::{
-    AttrId, Code, Datom, Db, EntityId, Incarnation, Index, Key, Lineage, Options, Partition, Range, T, TxBody, Value,
-    ValueType, View,
+    AttrId, Code, Datom, Db, EntityId, Incarnation, Index, Key, Lineage, Options, Partition, Range, T,
+    TxBody, Value, ValueType, View,
 };
 
 /// SplitMix64: small, and the same everywhere.
@@ -170,7 +170,7 @@ impl Walk {
             return false;
         }
         let t = T(first + self.random.below(model.basis().0 + 1 - first));
-        let base = match self.random.one_in(2) {
+        let base = match self.random.one_in(2) && db.base().is_none_or(|base| base.levels.len() == 1) {
             true => self.built(&db.at(t).unwrap()),
             false => naive_build::build(&model.at(t), db.incarnation(), &mut self.random, &self.port),
         };
