@@ -194,6 +194,26 @@ pub(crate) fn append_stored(to: &mut Column, from: &Column) {
     }
 }
 
+/// Appends some rows of `from` to `to`.
+pub(crate) fn append_rows(to: &mut Column, from: &Column, rows: &[u32]) {
+    fn extend<T: Clone>(to: &mut Vec<T>, from: &[T], rows: &[u32]) {
+        to.extend(rows.iter().map(|&row| from[row as usize].clone()));
+    }
+    match (&mut *to, from) {
+        (Column::Boolean(to), Column::Boolean(from)) => extend(to, from, rows),
+        (Column::Long(to), Column::Long(from)) | (Column::Instant(to), Column::Instant(from)) => {
+            extend(to, from, rows);
+        }
+        (Column::Ref(to), Column::Ref(from)) => extend(to, from, rows),
+        (Column::Double(to), Column::Double(from)) => extend(to, from, rows),
+        (Column::Uuid(to), Column::Uuid(from)) => extend(to, from, rows),
+        (Column::Keyword(to), Column::Keyword(from)) | (Column::String(to), Column::String(from)) => {
+            rows.iter().for_each(|&row| to.push_from(from, row as usize));
+        }
+        (to, from) => rows.iter().for_each(|&row| to.push(from.get(row as usize))),
+    }
+}
+
 /// The value of a call that failed: passes every clause, equal to nothing. No other way builds an empty vector so.
 pub(crate) fn failed() -> Datum {
     Datum::Vector(std::sync::Arc::from([]))

@@ -20,6 +20,11 @@ use crate::run::frame;
 
 use super::{A, Cursor, E, Fields, Found, OP, Request, Source, TX, V};
 
+/// From so many keys on a scan beside them is considered.
+const MERGE_KEYS: usize = 64;
+/// Rows that a scan may pass for each key and still be cheaper than a search for it.
+const MERGE_ROWS: u64 = 10;
+
 /// A database value as a source.
 #[derive(Clone, Copy)]
 pub(crate) struct Database<'a>(pub &'a Db);
@@ -131,9 +136,7 @@ impl Database<'_> {
         };
         let a = attribute.id;
         let ty = Some(attribute.value_type);
-        // Decimals that are equal may lie apart (scale), so they are compared row by row.
-        let decimal = matches!(attribute.value_type, ValueType::BigDec | ValueType::Tuple);
-        let by_value = attribute.kept_in_avet() && !decimal;
+        let by_value = is_found_by_value(attribute);
         let range = match (entity, &value) {
             (Some(e), _) => Range::entity_attr(e, a),
             (None, Some(value)) if by_value => {
@@ -190,8 +193,66 @@ impl Database<'_> {
             },
             None => None,
         };
-        let probe = self.0.probe_entities(a.id, &entities, with_t)?;
+        if let Some(value) = value.as_ref().filter(|_| is_found_by_value(a) && !request.wanted[V])
+            && let Some(range) = self.dense(a, &entities, Some(value))?
+        {
+            let probe = self.merge(a, &range, &entities, with_t)?;
+            return self.found(request, probe, &numbers, None);
+        }
+        let probe = match self.dense(a, &entities, None)? {
+            Some(range) => self.merge(a, &range, &entities, with_t)?,
+            None => self.0.probe_entities(a.id, &entities, with_t)?,
+        };
         self.found(request, probe, &numbers, value)
+    }
+
+    /// The range from the first to the last of many entities (with one value, if it is given), if they are a good
+    /// part of what lies in it: then one scan beside them is cheaper than a search for each.
+    fn dense(&self, a: &Attribute, entities: &[u64], value: Option<&Value>) -> Result<Option<Range>, Error> {
+        let (Some(first), Some(last)) = (entities.first(), entities.last()) else { return Ok(None) };
+        if entities.len() < MERGE_KEYS {
+            return Ok(None);
+        }
+        let key = |e: &u64| {
+            Bound::Included(Key { e: Some(EntityId(*e)), a: Some(a.id), v: value.cloned() })
+        };
+        let index = if value.is_some() { Index::Avet } else { Index::Aevt };
+        let range = Range { index, start: key(first), end: key(last) };
+        let rows = self.0.count(&range)?;
+        Ok((rows <= entities.len() as u64 * MERGE_ROWS).then_some(range))
+    }
+
+    /// What a probe would find, by one scan of `range`; from AVET without the value, which is known.
+    fn merge(&self, a: &Attribute, range: &Range, entities: &[u64], with_t: bool) -> Result<Probe, Error> {
+        let empty = Column::of(a.value_type);
+        let mut probe = Probe { input: Vec::new(), e: Vec::new(), v: empty, t: Vec::new() };
+        let valued = range.index == Index::Aevt;
+        let columns = if valued { Columns::E.with(Columns::V) } else { Columns::E };
+        let columns = if with_t { columns.with(Columns::T) } else { columns };
+        let mut batch = Batch::new(Some(a.value_type));
+        let mut scan = self.0.scan(range, columns);
+        let (mut at, mut rows) = (0, Vec::new());
+        while scan.next(&mut batch)? {
+            rows.clear();
+            for (row, e) in batch.e.iter().enumerate() {
+                while at < entities.len() && entities[at] < *e {
+                    at += 1;
+                }
+                if entities.get(at) == Some(e) {
+                    probe.input.push(at as u32);
+                    rows.push(row as u32);
+                }
+            }
+            match rows.len() == batch.rows {
+                _ if !valued => {}
+                true => frame::append_stored(&mut probe.v, &batch.v),
+                false => frame::append_rows(&mut probe.v, &batch.v, &rows),
+            }
+            if with_t {
+                probe.t.extend(rows.iter().map(|row| batch.t[*row as usize]));
+            }
+        }
+        Ok(probe)
     }
 
     fn by_value(&self, request: &Request, a: &Attribute, keys: &DatumColumn) -> Result<Found, Error> {
@@ -218,17 +279,14 @@ impl Database<'_> {
         };
         let Probe { mut input, mut e, mut v, t: mut ts } = probe;
         if value.is_some() || t.is_some() {
-            let fits = |i: usize| {
-                value.as_ref().is_none_or(|value| v.get(i).identical(&value.as_ref()))
-                    && t.is_none_or(|t| ts[i] == t)
-            };
-            let rows: Vec<u32> = (0..input.len()).filter(|&i| fits(i)).map(|i| i as u32).collect();
+            let mut rows = equal_rows(&v, value.as_ref(), input.len());
+            rows.retain(|row| t.is_none_or(|t| ts[*row as usize] == t));
             let pick = |from: &[u64]| match from.is_empty() {
                 true => Vec::new(),
                 false => rows.iter().map(|&row| from[row as usize]).collect(),
             };
             let (es, tts) = (pick(&e), pick(&ts));
-            v = if v.is_empty() { v } else { v.gather(&rows) };
+            v = if v.is_empty() || !request.wanted[V] { v } else { v.gather(&rows) };
             input = rows.iter().map(|&row| input[row as usize]).collect();
             (e, ts) = (es, tts);
         }
@@ -336,6 +394,27 @@ impl Fields {
             }
         }
     }
+}
+
+/// The rows of a column that are identical to `value`; all without one.
+fn equal_rows(column: &Column, value: Option<&Value>, rows: usize) -> Vec<u32> {
+    let Some(value) = value else { return (0..rows as u32).collect() };
+    let all = 0..rows as u32;
+    match (column, value.as_ref()) {
+        (Column::Keyword(texts), ValueRef::Keyword(text)) | (Column::String(texts), ValueRef::String(text)) => {
+            all.filter(|row| texts.bytes(*row as usize) == text.as_bytes()).collect()
+        }
+        (Column::Long(x), ValueRef::Long(y)) | (Column::Instant(x), ValueRef::Instant(y)) => {
+            all.filter(|row| x[*row as usize] == y).collect()
+        }
+        (Column::Ref(x), ValueRef::Ref(y)) => all.filter(|row| x[*row as usize] == y.0).collect(),
+        (column, value) => all.filter(|row| column.get(*row as usize).identical(&value)).collect(),
+    }
+}
+
+/// Equal values lie together in AVET. Decimals may lie apart (scale), so they are compared row by row.
+fn is_found_by_value(attribute: &Attribute) -> bool {
+    attribute.kept_in_avet() && !matches!(attribute.value_type, ValueType::BigDec | ValueType::Tuple)
 }
 
 /// Takes the values and leaves an empty column of the same type.
