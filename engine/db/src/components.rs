@@ -15,7 +15,7 @@ use crate::bootstrap::attr;
 use crate::database::Db;
 use crate::datom::Datom;
 use crate::id::{AttrId, EntityId, T};
-use crate::identify::{attribute_named, entid, lookup_value};
+use crate::identify::{attribute_named, entid, lookup_value, show};
 use crate::order::Index;
 use crate::range::{Batch, Columns, Key, Range};
 use crate::schema::{Attribute, Cardinality};
@@ -144,6 +144,15 @@ fn transaction(db: &Db, form: &Edn) -> Result<T> {
     }
 }
 
+/// The entity that a value names, nothing for an unknown ident; a lookup ref that finds none is an error.
+fn target(db: &Db, form: &Edn) -> Result<Option<EntityId>> {
+    let found = entid(db, form)?;
+    if found.is_none() && form.as_seq().is_some() {
+        return Err(Error::new(Code::NotAnEntity, format!("no entity is {}", show(form))).at(form.span));
+    }
+    Ok(found)
+}
+
 /// The attribute a component names, nothing when it names none.
 fn attribute(db: &Db, form: &Edn) -> Result<Option<Arc<Attribute>>> {
     match attribute_named(db, form) {
@@ -207,7 +216,7 @@ fn indexed_from(db: &Db, least: u32) -> Vec<Range> {
 /// VAET: for each target, the AVET ranges of the ref attributes. Without a target, or past one, the targets are
 /// collected first: O(references) in time, O(distinct pairs of target and attribute) in memory.
 fn references(db: &Db, parts: &[Edn], seek: bool) -> Result<Option<Vec<Range>>> {
-    let target = parts.first().map(|form| entid(db, form)).transpose()?;
+    let target = parts.first().map(|form| target(db, form)).transpose()?;
     let wanted = parts.get(1).map(|form| attribute(db, form)).transpose()?;
     let source = parts.get(2).map(|form| entid(db, form)).transpose()?;
     if matches!(target, Some(None)) || matches!(wanted, Some(None)) || matches!(source, Some(None)) {
@@ -255,7 +264,7 @@ fn value(db: &Db, attribute: &Attribute, form: &Edn, seek: bool) -> Result<Optio
         return least_from(db, attribute, form);
     }
     if attribute.value_type == ValueType::Ref {
-        return Ok(entid(db, form)?.map(Value::Ref));
+        return Ok(target(db, form)?.map(Value::Ref));
     }
     let equal =
         || number(form).and_then(|number| rounded_up(attribute.value_type, &number)).filter(|found| found.1);
@@ -265,7 +274,7 @@ fn value(db: &Db, attribute: &Attribute, form: &Edn, seek: bool) -> Result<Optio
 /// The least value of the attribute's type that is not below `form`.
 fn least_from(db: &Db, attribute: &Attribute, form: &Edn) -> Result<Option<Value>> {
     if attribute.value_type == ValueType::Ref {
-        return Ok(entid(db, form)?.map(Value::Ref));
+        return Ok(target(db, form)?.map(Value::Ref));
     }
     let near =
         || number(form).and_then(|number| rounded_up(attribute.value_type, &number)).map(|found| found.0);
@@ -365,7 +374,7 @@ fn walk_entities(db: &Db, attribute: &Attribute, rest: &[Edn], reverse: bool) ->
     }
     let mut range = Range::attr(attribute.id);
     if let Some(form) = rest.first() {
-        let Some(e) = entid(db, form)? else { return Ok(None) };
+        let Some(e) = target(db, form)? else { return Ok(None) };
         let key = Bound::Included(Key { e: Some(e), a: Some(attribute.id), v: None });
         *(if reverse { &mut range.end } else { &mut range.start }) = key;
     }

@@ -70,11 +70,11 @@ impl EngineDatabase {
     }
 
     fn source(&self, source: &Source) -> Result<Db, Error> {
-        let db = self.seen(&source.view)?;
-        match &source.with {
-            None => Ok(db),
-            Some(tx_data) => self.decide(&db, tx_data).map(|(after, _)| after),
-        }
+        let Some(tx_data) = &source.with else { return self.seen(&source.view) };
+        // What was speculated has a history, but a history takes no transactions.
+        let before = self.seen(&View { history: false, ..source.view })?;
+        let (after, _) = self.decide(&before, tx_data)?;
+        Ok(if source.view.history { after.history() } else { after })
     }
 
     /// The first t not before a point.
