@@ -169,8 +169,8 @@ impl<E: Engine> Intake<E> {
 
     /// Stops the evaluators. Tasks end when the Raft host has stopped.
     pub fn stop(&self) {
-        self.shared.gate.follow(None);
         self.shared.workers.stop();
+        self.shared.gate.follow(None);
     }
 }
 

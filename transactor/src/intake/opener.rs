@@ -38,8 +38,11 @@ struct Opener<E: Engine> {
 }
 
 impl<E: Engine> Opener<E> {
-    /// One reaction to a change; `None` when Raft has stopped.
+    /// One reaction to a change; `None` when Raft or the intake has stopped.
     async fn step(&mut self) -> Option<()> {
+        if self.shared.workers.is_stopped() {
+            return None;
+        }
         let term = *self.leadership.borrow_and_update();
         let leader = self.status.borrow_and_update().leader;
         let phase = *self.phase.borrow_and_update();
@@ -65,7 +68,7 @@ impl<E: Engine> Opener<E> {
     async fn open(&mut self, term: u64) {
         self.shared.gate.opening();
         self.shared.wake_all();
-        while *self.leadership.borrow() == Some(term) {
+        while *self.leadership.borrow() == Some(term) && !self.shared.workers.is_stopped() {
             let (node, boot_id) = (self.raft.node_id(), self.boot_id);
             let open = Command::OpenEpoch(OpenEpoch { node, boot_id, wall_ms: crate::clock::now_ms() });
             match self.raft.propose(open.encode(), term).await.await {

@@ -36,6 +36,11 @@ impl<E: Engine> Workers<E> {
         }
     }
 
+    /// True after [`Workers::stop`].
+    pub(super) fn is_stopped(&self) -> bool {
+        self.lock().stopped
+    }
+
     pub(super) fn stop(&self) {
         self.lock().stopped = true;
         self.news.notify_all();
