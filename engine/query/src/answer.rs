@@ -137,7 +137,7 @@ fn pull<'a>(
         PullSpec::Input(input) => match &args[*input] {
             Argument::Form(form) => Pull::new(db, &Pattern::parse(form)?),
             Argument::Data(datum) => Pull::new(db, &Pattern::parse(&datum.to_edn())?),
-            Argument::Db(_) => return Ok(None),
+            _ => return Ok(None),
         },
     };
     pull.map(|pull| Some((db, pull))).map_err(|error| error.at(at.0))

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use annals_db::{Db, Value};
+use annals_db::{Db, T, Value};
 use annals_edn::{Code, Edn, Error};
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -12,6 +12,7 @@ use crate::datum::{Datum, DatumColumn};
 use crate::plan::logic::{Fixed, Logic, Node, RowsInput};
 use crate::resolve;
 use crate::run::context::InputRows;
+use crate::source::log::{Events, Transactions};
 use crate::source::{Relation, SourceKind, Sources};
 
 /// One argument of a query, in the order of `:in`.
@@ -23,6 +24,10 @@ pub enum Argument {
     Data(Datum),
     /// the same as a form; also rules, a pull pattern
     Form(Edn),
+    /// as a source: what the transactions `start..end` of a database asserted and retracted, `[e a v tx op]`
+    Events(Db, T, T),
+    /// as a source: the transactions `start..end` of a database, `[tx instant]`
+    Transactions(Db, T, T),
 }
 
 /// What binding makes of the arguments.
@@ -60,6 +65,12 @@ pub(crate) fn bind<'a>(
     for source in &query.sources {
         kinds.push(match args.get(source.input) {
             Some(Argument::Db(db)) => SourceKind::Database(db),
+            Some(Argument::Events(db, start, end)) => {
+                SourceKind::Events(Events { db, start: *start, end: *end })
+            }
+            Some(Argument::Transactions(db, start, end)) => {
+                SourceKind::Transactions(Transactions { db, start: *start, end: *end })
+            }
             Some(other) => SourceKind::Relation(Arc::new(Relation::new(&datum(other)?)?)),
             None => return Err(missing(source.input)),
         });
@@ -86,7 +97,7 @@ pub(crate) fn datum(argument: &Argument) -> Result<Datum, Error> {
     match argument {
         Argument::Data(datum) => Ok(datum.clone()),
         Argument::Form(form) => Datum::from_edn(form),
-        Argument::Db(_) => {
+        Argument::Db(_) | Argument::Events(..) | Argument::Transactions(..) => {
             Err(Error::new(Code::ArgsMismatch, "a database is given where the query binds a value"))
         }
     }

@@ -44,6 +44,9 @@ pub(crate) fn seed(checked: &CheckedQuery, args: &[Argument]) -> u64 {
     for argument in args {
         match argument {
             Argument::Db(db) => (db.incarnation(), db.basis(), db.view()).hash(&mut hasher),
+            Argument::Events(db, start, end) | Argument::Transactions(db, start, end) => {
+                (db.incarnation(), start, end).hash(&mut hasher);
+            }
             Argument::Data(datum) => datum.hash(&mut hasher),
             Argument::Form(form) => form.to_string().hash(&mut hasher),
         }

@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`logic`] the logical form, [`lower`] how it is made, [`physical`] the steps, [`estimate`] counts,
 //! [`cost`] candidates, [`search`] the order of nodes, [`emit`] steps from it, [`distinct`] proofs of distinctness,
-//! [`closure`] and [`demand`] recursive rules, [`vars`] sets of variables.
+//! [`closure`] and [`demand`] recursive rules, [`vars`] sets of variables, [`explain`] a plan as text.
 
 pub(crate) mod closure;
 pub(crate) mod cost;
@@ -10,6 +10,7 @@ pub(crate) mod demand;
 pub(crate) mod distinct;
 pub(crate) mod emit;
 pub(crate) mod estimate;
+pub(crate) mod explain;
 pub(crate) mod logic;
 pub(crate) mod lower;
 pub(crate) mod physical;

@@ -14,6 +14,7 @@ use crate::bind::{self, Argument, Bound};
 use crate::check::{CheckedQuery, InputShape, check};
 use crate::parse::parse;
 use crate::plan::estimate::{CountKey, Statistics};
+use crate::plan::explain;
 use crate::plan::logic::Logic;
 use crate::plan::lower::lower;
 use crate::plan::physical::Plan;
@@ -116,6 +117,16 @@ impl Prepared {
         self.start(args, ctx, None, Some(Dice(seed)))
     }
 
+    /// The plan that a run on `args` would take, as text. Nothing is run.
+    ///
+    /// # Errors
+    /// As [`Prepared::run`].
+    pub fn explain(&self, args: &[Argument]) -> Result<String, Error> {
+        let bound = bind::bind(&self.checked, &self.logic, args)?;
+        let plan = if bound.nothing { Arc::new(self.empty_plan()) } else { self.plan(&bound, None)? };
+        Ok(explain::explain(&plan, &self.checked.query))
+    }
+
     fn start<'a>(
         &self,
         args: &'a [Argument],
@@ -196,7 +207,7 @@ fn rules(query: &Query, args: &[Argument]) -> Option<Edn> {
     match args.get(at)? {
         Argument::Form(form) => Some(form.clone()),
         Argument::Data(datum) => Some(datum.to_edn()),
-        Argument::Db(_) => None,
+        _ => None,
     }
 }
 

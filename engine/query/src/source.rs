@@ -93,6 +93,10 @@ pub(crate) enum SourceKind<'a> {
     Database(&'a Db),
     /// a relation
     Relation(Arc<Relation>),
+    /// a range of events
+    Events(log::Events<'a>),
+    /// a range of the transaction table
+    Transactions(log::Transactions<'a>),
 }
 
 impl<'a> Sources<'a> {
@@ -101,6 +105,16 @@ impl<'a> Sources<'a> {
         match self.kinds.get(source.0 as usize) {
             Some(SourceKind::Database(db)) => Some(db),
             _ => None,
+        }
+    }
+
+    /// About how many rows a source other than a database has.
+    pub(crate) fn rows(&self, source: SourceId) -> f64 {
+        match self.kinds.get(source.0 as usize) {
+            Some(SourceKind::Relation(relation)) => relation.rows as f64,
+            Some(SourceKind::Events(events)) => events.end.0.saturating_sub(events.start.0) as f64 * 10.0,
+            Some(SourceKind::Transactions(table)) => table.end.0.saturating_sub(table.start.0) as f64,
+            _ => 0.0,
         }
     }
 

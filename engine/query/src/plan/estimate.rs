@@ -83,7 +83,7 @@ impl<'a> Statistics<'a> {
 
     /// Rows of a relation.
     pub(crate) fn relation_rows(&self, source: SourceId) -> f64 {
-        self.sources.relation(source).map_or(0.0, |relation| relation.rows as f64)
+        self.sources.rows(source)
     }
 
     /// The value of a fixed variable.

@@ -405,7 +405,7 @@ impl Lowering<'_> {
 
 /// An or whose branches call the rules of the component becomes one body a branch, so that such calls stand in no or.
 fn flatten(body: Conj) -> Vec<Conj> {
-    let recurses = |node: &Node| matches!(node, Node::Or(or) if or.branches.iter().any(|b| calls_table(b)));
+    let recurses = |node: &Node| matches!(node, Node::Or(or) if or.branches.iter().any(calls_table));
     let Some(at) = body.iter().position(recurses) else { return vec![body] };
     let Node::Or(or) = body[at].clone() else { return vec![body] };
     let with = |branch: &Conj| {

@@ -26,13 +26,6 @@ impl VarSet {
         new
     }
 
-    /// Takes `var` out.
-    pub(crate) fn remove(&mut self, var: VarId) {
-        if let Some(word) = self.0.get_mut(var.0 as usize / 64) {
-            *word &= !(1u64 << (var.0 % 64));
-        }
-    }
-
     /// Puts all of `other` in.
     pub(crate) fn join(&mut self, other: &VarSet) {
         if self.0.len() < other.0.len() {

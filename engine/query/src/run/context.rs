@@ -154,6 +154,8 @@ impl<'a> Env<'a> {
         match self.sources.kinds.get(source.0 as usize)? {
             SourceKind::Database(db) => Some(Box::new(Database(db))),
             SourceKind::Relation(relation) => Some(Box::new(RelationSource(relation.clone()))),
+            SourceKind::Events(events) => Some(Box::new(*events)),
+            SourceKind::Transactions(table) => Some(Box::new(*table)),
         }
     }
 }

@@ -38,7 +38,8 @@ impl Map for LookupMap {
         let keys = Keys::of(frame.col(key), frame.rows);
         let source = run.env.source(lookup.pattern.source);
         let source = source.ok_or_else(|| Error::new(Code::InvalidDataSource, "no such source"))?;
-        let found = source.lookup(&ask.request, ask.by, &keys.distinct)?;
+        let found = source.lookup(&ask.request, ask.by, &keys.distinct);
+        let found = found.map_err(|error| error.at(lookup.pattern.at))?;
         let found = found.ok_or_else(|| Error::new(Code::Internal, "the source has no such look-up"))?;
         run.env.read(found.input.len());
         run.env.hold(found.input.len() * 16)?;

@@ -162,12 +162,12 @@ fn start_scan<'a>(env: &Env<'a>, step: &Step, left: Frame, start: Option<Datum>)
         return Err(Error::new(Code::Internal, "a scan step holds no scan"));
     };
     let (request, outs) = request(&left, scan, start, |var| step.keep.has(var));
-    let source = match &scan.pattern {
-        Reading::Data(pattern) => pattern.source,
-        Reading::Tuple(pattern) => pattern.source,
+    let (source, at) = match &scan.pattern {
+        Reading::Data(pattern) => (pattern.source, pattern.at),
+        Reading::Tuple(pattern) => (pattern.source, pattern.at),
     };
     let source = env.source(source).ok_or_else(|| Error::new(Code::InvalidDataSource, "no such source"))?;
-    let cursor = source.scan(&request)?;
+    let cursor = source.scan(&request).map_err(|error| error.at(at))?;
     Ok(Open { left, cursor, outs })
 }
 

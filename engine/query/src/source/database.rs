@@ -213,9 +213,7 @@ impl Database<'_> {
         if entities.len() < MERGE_KEYS {
             return Ok(None);
         }
-        let key = |e: &u64| {
-            Bound::Included(Key { e: Some(EntityId(*e)), a: Some(a.id), v: value.cloned() })
-        };
+        let key = |e: &u64| Bound::Included(Key { e: Some(EntityId(*e)), a: Some(a.id), v: value.cloned() });
         let index = if value.is_some() { Index::Avet } else { Index::Aevt };
         let range = Range { index, start: key(first), end: key(last) };
         let rows = self.0.count(&range)?;
@@ -401,7 +399,8 @@ fn equal_rows(column: &Column, value: Option<&Value>, rows: usize) -> Vec<u32> {
     let Some(value) = value else { return (0..rows as u32).collect() };
     let all = 0..rows as u32;
     match (column, value.as_ref()) {
-        (Column::Keyword(texts), ValueRef::Keyword(text)) | (Column::String(texts), ValueRef::String(text)) => {
+        (Column::Keyword(texts), ValueRef::Keyword(text))
+        | (Column::String(texts), ValueRef::String(text)) => {
             all.filter(|row| texts.bytes(*row as usize) == text.as_bytes()).collect()
         }
         (Column::Long(x), ValueRef::Long(y)) | (Column::Instant(x), ValueRef::Instant(y)) => {

@@ -5,7 +5,7 @@
 //! `tx-data` and `tx-ids`; live queries will read events as the difference between two bases.
 
 use annals_db::{Column, Db, EntityId, T, ValueType};
-use annals_edn::Error;
+use annals_edn::{Code, Error};
 
 use crate::datum::{Datum, DatumColumn};
 use crate::run::frame::Col;
@@ -48,6 +48,7 @@ struct LogCursor<'a> {
 
 impl<'a> Source<'a> for Events<'a> {
     fn scan(&self, request: &Request) -> Result<Box<dyn Cursor + Send + 'a>, Error> {
+        check_width(request, 5)?;
         let (db, next, end) = (self.db, self.start, self.end);
         Ok(Box::new(LogCursor { db, next, end, request: request.clone(), table: false }))
     }
@@ -59,6 +60,7 @@ impl<'a> Source<'a> for Events<'a> {
 
 impl<'a> Source<'a> for Transactions<'a> {
     fn scan(&self, request: &Request) -> Result<Box<dyn Cursor + Send + 'a>, Error> {
+        check_width(request, 2)?;
         let (db, next, end) = (self.db, self.start, self.end);
         Ok(Box::new(LogCursor { db, next, end, request: request.clone(), table: true }))
     }
@@ -66,6 +68,15 @@ impl<'a> Source<'a> for Transactions<'a> {
     fn lookup(&self, _: &Request, _: usize, _: &DatumColumn) -> Result<Option<Found>, Error> {
         Ok(None)
     }
+}
+
+/// Refuses patterns of more terms than a row has.
+fn check_width(request: &Request, width: usize) -> Result<(), Error> {
+    let terms = request.wanted.len();
+    if terms <= width {
+        return Ok(());
+    }
+    Err(Error::new(Code::InvalidDataSource, format!("a pattern of {terms} terms on rows of {width}")))
 }
 
 impl LogCursor<'_> {

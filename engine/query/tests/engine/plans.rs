@@ -1,6 +1,7 @@
 //! The same bytes by every plan, and by the naive order of clauses.
 
-use annals_query::QueryCtx;
+use annals_db::T;
+use annals_query::{Argument, QueryCtx};
 
 use crate::support::{all, answer, arguments, people, prepared};
 
@@ -74,4 +75,33 @@ fn the_number_of_rows_read_does_not_depend_on_the_written_order() {
     let bad = read("[:find ?e ?f :where [?f :p/age ?a] [?e :p/friend ?f] [?e :p/email \"4@x\"]]");
     assert_eq!(good, bad);
     assert!(good < 10, "{good} rows read for one entity");
+}
+
+#[test]
+fn a_plan_explains_itself_without_literals() {
+    let db = people(100);
+    let args = arguments(&db, "");
+    let prepared = prepared("[:find ?e ?a :where [?e :p/age ?a] [?e :p/email \"4@x\"]]", &args);
+    let text = prepared.explain(&args).expect("it is planned");
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[1].contains("scan avet [?e :p/email"), "{text}");
+    assert!(lines[2].contains("look up by entity [?e :p/age ?a]"), "{text}");
+    assert!(!text.contains("4@x"));
+}
+
+#[test]
+fn the_log_is_a_source_like_any_other() {
+    let db = people(20);
+    let end = T(db.basis().0 + 1);
+    let rows = |argument: Argument, query: &str| {
+        let args = [Argument::Db(db.clone()), argument];
+        all(prepared(query, &args).run(&args, QueryCtx::default()).expect("it starts")).expect("it runs")
+    };
+    let query = "[:find (count ?e) . :in $ $log :where [$log ?e _ _ ?tx true] [?e :p/name \"Ann\"]]";
+    let counted = rows(Argument::Events(db.clone(), T(2), end), query);
+    let events = answer(&db, "[:find (count ?e) . :where [?e :p/name \"Ann\"]]", "").expect("it runs");
+    assert_eq!(counted, events);
+    let query = "[:find ?tx ?at :in $ $txs :where [$txs ?tx ?at] [?tx :db/txInstant ?at]]";
+    let transactions = rows(Argument::Transactions(db.clone(), T(1), end), query);
+    assert_eq!(transactions.len() as u64, db.basis().0);
 }
