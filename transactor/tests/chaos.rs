@@ -1,6 +1,8 @@
 //! Three transactors as processes over one store, killed and started again at any moment while clients write and
 //! indexes are built: nothing acknowledged is lost, nothing is there twice, and all members end alike.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -52,7 +54,8 @@ impl Cluster {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let authority = Authority::create(&dir.path().join("ca"), "chaos").unwrap();
-        let sockets: Vec<_> = (0..MEMBERS).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+        let sockets: Vec<_> =
+            (0..MEMBERS).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
         let ports: Vec<u16> = sockets.iter().map(|socket| socket.local_addr().unwrap().port()).collect();
         let tester = Identity::client("chaos", "tester", &[Role::Admin]).unwrap();
         let client = TlsIdentity::load(authority.issue(&tester, &[], dir.path(), "client").unwrap()).unwrap();
@@ -70,7 +73,11 @@ impl Cluster {
     }
 
     fn text(&self, id: usize, tls: &TlsFiles) -> String {
-        let members = self.ports.iter().zip(1..).map(|(port, id)| format!("{{ id = {id}, addr = \"localhost:{port}\" }}"));
+        let members = self
+            .ports
+            .iter()
+            .zip(1..)
+            .map(|(port, id)| format!("{{ id = {id}, addr = \"localhost:{port}\" }}"));
         format!(
             "cluster_id = \"chaos\"\nnode_id = {id}\nlisten = \"127.0.0.1:{}\"\ndata_dir = \"data-{id}\"\n\
              store = \"file://{}\"\nbootstrap = {}\nmembers = [{}]\n\
@@ -113,7 +120,8 @@ impl Cluster {
 
     async fn create(&self) {
         let until = Instant::now() + DEADLINE;
-        let call = v1::CreateDatabaseRequest { name: "people".into(), if_not_exists: true, ..Default::default() };
+        let call =
+            v1::CreateDatabaseRequest { name: "people".into(), if_not_exists: true, ..Default::default() };
         let mut client = DatabaseServiceClient::new(self.channel(1));
         while let Err(status) = client.create_database(call.clone()).await {
             assert!(Instant::now() < until, "{status}");
@@ -151,7 +159,8 @@ async fn harass(cluster: &Cluster, running: &mut [Running], written: &AtomicU64)
             assert!(Instant::now() < until, "writing does not go on in round {round}");
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
-        let victims: Vec<usize> = if round % 3 == 2 { vec![round % 3, (round + 1) % 3] } else { vec![round % 3] };
+        let victims: Vec<usize> =
+            if round % 3 == 2 { vec![round % 3, (round + 1) % 3] } else { vec![round % 3] };
         victims.iter().for_each(|victim| running[*victim].kill());
         tokio::time::sleep(Duration::from_millis(100 + 150 * (round as u64 % 4))).await;
         for victim in victims {
