@@ -75,13 +75,16 @@ fn components(callees: &[Vec<usize>]) -> Vec<usize> {
                 next += 1;
                 open.push(node);
             } else {
-                low[node] = low[node].min(low[callees[node][edge - 1]]);
+                // A callee whose component is finished must not lower anything.
+                let callee = callees[node][edge - 1];
+                if component[callee] == NONE {
+                    low[node] = low[node].min(low[callee]);
+                }
             }
             if let Some(&callee) = callees[node].get(edge) {
                 path.push((node, edge + 1));
                 match (index[callee], component[callee]) {
                     (NONE, _) => path.push((callee, 0)),
-                    // An open node counts by its index; one of a finished component must not lower anything.
                     (_, NONE) => low[node] = low[node].min(index[callee]),
                     _ => {}
                 }
