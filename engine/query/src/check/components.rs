@@ -103,3 +103,25 @@ fn components(callees: &[Vec<usize>]) -> Vec<usize> {
     }
     component
 }
+
+#[cfg(test)]
+mod tests {
+    use super::components;
+
+    #[test]
+    fn a_component_has_one_number_and_follows_its_callees() {
+        // 0 <-> 1 -> 2, 3 -> 3, 4 -> 0 and 3, 5 alone
+        let found = components(&[vec![1], vec![0, 2], vec![], vec![3], vec![0, 3], vec![]]);
+        assert_eq!(found[0], found[1]);
+        assert!(found[2] < found[0] && found[0] < found[4] && found[3] < found[4]);
+        let mut distinct = found.clone();
+        distinct.sort_unstable();
+        distinct.dedup();
+        assert_eq!(distinct, [0, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn a_finished_callee_leaves_its_caller_alone() {
+        assert_eq!(components(&[vec![], vec![0], vec![0, 1]]), [0, 1, 2]);
+    }
+}

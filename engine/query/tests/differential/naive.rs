@@ -45,7 +45,12 @@ struct Naive<'a> {
 
 /// All rows of a query on one database, a datum a find element; `None` when there are too many on the way. All queries
 /// on one [`Known`] have the same rules.
-pub fn answer(checked: &CheckedQuery, db: &Db, known: &mut Known, args: &[Argument]) -> Option<Vec<Vec<Datum>>> {
+pub fn answer(
+    checked: &CheckedQuery,
+    db: &Db,
+    known: &mut Known,
+    args: &[Argument],
+) -> Option<Vec<Vec<Datum>>> {
     let query = &checked.query;
     let computed = known.rules.take();
     let rules = query.rules.iter().map(|_| HashSet::new()).collect();
