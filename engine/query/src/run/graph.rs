@@ -131,7 +131,7 @@ impl Graph {
         missing.sort_unstable();
         missing.dedup();
         let (sources, targets) = match &step.edge {
-            Edge::Attribute(_) => self.by_attribute(run, step, &mut missing)?,
+            Edge::Attribute(_) => self.by_attribute(run, step, &missing)?,
             Edge::Body { .. } => self.by_body(run, step, &missing)?,
         };
         self.spans.resize(self.nodes.len(), None);
@@ -154,19 +154,18 @@ impl Graph {
         &mut self,
         run: Run<'_, '_>,
         step: &ClosureStep,
-        missing: &mut [u32],
+        missing: &[u32],
     ) -> Result<(Vec<u32>, Vec<u32>), Error> {
         let Edge::Attribute(pattern) = &step.edge else { return Ok(Default::default()) };
-        let col = Col::Data(self.nodes.values.clone());
-        let Some(ints) = keys::ints(&col) else {
-            return Err(Error::new(Code::Internal, "the nodes of a reference attribute are no ids"));
-        };
-        missing.sort_unstable_by_key(|node| ints.get(*node as usize));
+        // A node that is no id, such as text bound elsewhere, is nobody's neighbour.
+        let id = |node: &u32| Some((self.nodes.values.get_ref(*node as usize)?.as_integer()? as u64, *node));
+        let mut keys: Vec<(u64, u32)> = missing.iter().filter_map(id).collect();
+        keys.sort_unstable();
         let (by, other) = match self.direction {
             Direction::Forward => (source::E, source::V),
             Direction::Backward => (source::V, source::E),
         };
-        let ids = missing.iter().map(|node| ints.get(*node as usize)).collect();
+        let ids = keys.iter().map(|(id, _)| *id).collect();
         let found = self.source(run, step)?.lookup(
             &edge_request(pattern, &[other]),
             by,
@@ -178,7 +177,7 @@ impl Graph {
         let mut cols = found.fields.cols;
         let Some(data) = cols.get_mut(other).and_then(Option::take) else { return Ok(Default::default()) };
         let targets = self.nodes.intern(&Col::Data(data), rows);
-        let sources = found.input.iter().map(|key| missing[*key as usize]).collect();
+        let sources = found.input.iter().map(|key| keys[*key as usize].1).collect();
         Ok((sources, targets))
     }
 

@@ -92,7 +92,7 @@ fn datum(argument: &Argument) -> Datum {
     match argument {
         Argument::Form(form) => Datum::from_edn(form).expect("generated arguments are data"),
         Argument::Data(datum) => datum.clone(),
-        Argument::Db(_) => Datum::Nil,
+        _ => Datum::Nil,
     }
 }
 
