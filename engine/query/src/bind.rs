@@ -124,7 +124,7 @@ impl Binder<'_, '_> {
         let mut values = FxHashMap::default();
         for (var, from) in &logic.fixed {
             let value = match from {
-                Fixed::Const(id) => Datum::from_edn(self.checked.query.constant(*id))?,
+                Fixed::Const(id) => self.constant(*id)?,
                 Fixed::Input(input, None) => self.argument(*input)?,
                 Fixed::Input(input, Some(slot)) => {
                     let items = self.argument(*input)?.items().unwrap_or_default();
@@ -145,6 +145,17 @@ impl Binder<'_, '_> {
             values.insert(*var, value);
         }
         Ok(values)
+    }
+
+    /// A constant; what identifies something in a call of a rule, as the database knows it.
+    fn constant(&self, id: crate::ast::ConstId) -> Result<Datum, Error> {
+        let datum = Datum::from_edn(self.checked.query.constant(id))?;
+        let Some(identifier) = self.checked.identifiers.iter().find(|known| known.constant == id) else {
+            return Ok(datum);
+        };
+        let (source, role) = (identifier.source, identifier.role.clone());
+        let given = Given { given: VarId(0), resolved: VarId(0), source, role };
+        Ok(self.resolve(&given, &datum)?.map_or(datum, Datum::Value))
     }
 
     /// The value as the database knows it; `None` when it names nothing.

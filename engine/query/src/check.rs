@@ -18,7 +18,7 @@ use std::sync::Arc;
 use annals_db::Schema;
 use annals_edn::{Edn, Error};
 
-use crate::ast::{OrderKey, Query, SourceId, VarId};
+use crate::ast::{ConstId, OrderKey, Query, SourceId, VarId};
 
 /// What an argument is, as far as checking and planning care.
 #[derive(Clone, Debug)]
@@ -37,6 +37,8 @@ pub struct CheckedQuery {
     /// variables of inputs that stand where a database has entities, attributes or typed values: clauses use
     /// `resolved`, functions and the result use `given`
     pub given: Vec<Given>,
+    /// constants in calls of rules that stand where a database has entities, attributes or typed values
+    pub identifiers: Vec<Identifier>,
     /// the order of the result: basis variables (see [`Query::basis`]) by which rows are sorted after `order_by`,
     /// all of them, entities first, as DESIGN §9 says; `column` indexes the basis
     pub canonical: Vec<OrderKey>,
@@ -52,6 +54,17 @@ pub struct Given {
     pub given: VarId,
     /// as the database knows it
     pub resolved: VarId,
+    /// the database
+    pub source: SourceId,
+    /// as what
+    pub role: Role,
+}
+
+/// A constant given to a rule that identifies something. One that identifies nothing matches nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Identifier {
+    /// as written
+    pub constant: ConstId,
     /// the database
     pub source: SourceId,
     /// as what
@@ -84,5 +97,6 @@ pub fn check(query: &Query, rules: Option<&Edn>, inputs: &[InputShape]) -> Resul
     safety::check(&query, &databases)?;
     let canonical = canonical::order(&query, &databases);
     let given = given::split(&mut query, &databases, inputs);
-    Ok(CheckedQuery { query, given, canonical, databases })
+    let identifiers = given::constants(&query, &databases, inputs);
+    Ok(CheckedQuery { query, given, identifiers, canonical, databases })
 }

@@ -7,7 +7,7 @@ use annals_db::{Schema, ValueType};
 use annals_edn::Node;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::{Given, InputShape, Role};
+use super::{Given, Identifier, InputShape, Role};
 use crate::ast::{Clause, Input, Pattern, Query, SourceId, Term, Var, VarId, visit_vars};
 
 /// Splits what must be split.
@@ -40,6 +40,45 @@ pub(super) fn split(query: &mut Query, databases: &[bool], inputs: &[InputShape]
         substitute(&mut query.clauses, databases, &resolved);
     }
     given
+}
+
+/// The constants in calls of rules that identify something of a database.
+pub(super) fn constants(query: &Query, databases: &[bool], inputs: &[InputShape]) -> Vec<Identifier> {
+    let mut found = Vec::new();
+    let mut caller = None;
+    add_constants(query, databases, inputs, &query.clauses, &mut caller, &mut found);
+    for branch in query.rules.iter().flat_map(|rule| &rule.branches) {
+        add_constants(query, databases, inputs, &branch.clauses, &mut caller, &mut found);
+    }
+    found
+}
+
+/// `caller` is the first source that a rule is called on: bodies of rules are taken to read that one.
+fn add_constants(
+    query: &Query,
+    databases: &[bool],
+    inputs: &[InputShape],
+    clauses: &[Clause],
+    caller: &mut Option<SourceId>,
+    found: &mut Vec<Identifier>,
+) {
+    super::calls::visit(clauses, &mut |clause| {
+        let Clause::Rule(call) = clause else { return Ok(()) };
+        let source = if call.source == SourceId::CALLER { *caller } else { Some(call.source) };
+        let Some(source) = source else { return Ok(()) };
+        caller.get_or_insert(source);
+        for (at, arg) in call.args.iter().enumerate() {
+            let Term::Const(constant) = *arg else { continue };
+            let mut finder = Finder { query, inputs, databases, best: None, seen: FxHashSet::default() };
+            finder.seen.insert((call.rule, at, source));
+            for branch in &query.rules[call.rule].branches {
+                finder.clauses(&branch.clauses, branch.head[at], Some(source));
+            }
+            found.extend(finder.best.map(|(source, role)| Identifier { constant, source, role }));
+        }
+        Ok(())
+    })
+    .expect("the visitor refuses nothing");
 }
 
 /// Looks for the role of one variable.
