@@ -18,7 +18,8 @@ pub(crate) fn explain(plan: &Plan, query: &Query) -> String {
     };
     let repeats = if plan.distinct { "no repeats possible" } else { "repeats dropped" };
     let (steps, micros, rows) = (plan.steps, plan.root.cost / 1e3, plan.root.rows);
-    let _ = writeln!(writer.text, "{steps} steps, about {micros:.0} µs and {rows:.0} rows, {order}, {repeats}");
+    let _ =
+        writeln!(writer.text, "{steps} steps, about {micros:.0} µs and {rows:.0} rows, {order}, {repeats}");
     writer.pipeline(&plan.root, 0);
     writer.text
 }

@@ -307,8 +307,9 @@ impl Naive<'_> {
     fn get_else(&self, args: &[Datum]) -> Datum {
         let attribute = resolve::attribute(self.db, &args[2]).expect("the attribute is known");
         let a = Datum::Value(Value::Ref(attribute.id.entity()));
-        let mut found = self.datoms.iter().filter(|datom| datom[0] == args[1] && datom[1] == a);
-        found.next().map_or_else(|| args[3].clone(), |datom| datom[2].clone())
+        // In a history, where an entity may have several, the greatest.
+        let found = self.datoms.iter().rev().find(|datom| datom[0] == args[1] && datom[1] == a);
+        found.map_or_else(|| args[3].clone(), |datom| datom[2].clone())
     }
 }
 

@@ -13,7 +13,7 @@ const VARS: [&str; 6] = ["?a", "?b", "?c", "?d", "?e", "?f"];
 const ATTRIBUTES: [&str; 7] = ["u", "l", "i", "s", "k", "r", "m"];
 
 /// Closures, left and right, a union, one that negates another, one of two columns with a predicate.
-pub const RULES: &str = "[[(near ?x ?y) [?x :m ?y]] [(near ?x ?y) [?x :r ?y]]
+const RULES: &str = "[[(near ?x ?y) [?x :m ?y]] [(near ?x ?y) [?x :r ?y]]
  [(right ?x ?y) [?x :m ?y]] [(right ?x ?y) [?x :m ?z] (right ?z ?y)]
  [(left ?x ?y) [?x :m ?y]] [(left ?x ?y) (left ?x ?z) [?z :m ?y]]
  [(both ?x ?y) (near ?x ?y)] [(both ?x ?y) (both ?x ?z) (both ?z ?y)]
