@@ -225,7 +225,7 @@ impl Client {
         v1::DatabaseValue {
             name: database.to_string(),
             incarnation: Vec::new().into(),
-            view: Some(view.clone()),
+            view: Some(*view),
             read_level: level,
         }
     }

@@ -14,8 +14,6 @@
 mod changes;
 mod log;
 mod merge;
-#[cfg(test)]
-mod tests;
 mod writer;
 
 use std::sync::Arc;

@@ -312,7 +312,7 @@ fn rounded_up(ty: ValueType, number: &BigDecimal) -> Option<(Value, bool)> {
         _ => return None,
     };
     let equal = match &value {
-        Value::Long(long) => BigDecimal::from(*long) == *number,
+        Value::Long(long) => number.cmp(&BigDecimal::from(*long)).is_eq(),
         Value::BigInt(big) => BigDecimal::from(big.as_ref().clone()) == *number,
         Value::Double(double) => BigDecimal::try_from(*double).ok()? == *number,
         Value::Float(float) => BigDecimal::try_from(*float).ok()? == *number,

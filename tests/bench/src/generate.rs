@@ -52,7 +52,7 @@ pub fn write(folder: &Path, datoms: u64, seed: u64) -> Result<Vec<PathBuf>> {
     let releases = (datoms / DATOMS_A_RELEASE).max(1);
     let (artists, labels) = (releases.div_ceil(5), releases.div_ceil(20));
     let mut random = Random(seed);
-    file(folder, "schema.edn", |out| schema(out))?;
+    file(folder, "schema.edn", schema)?;
     file(folder, "enums.edn", |out| {
         COUNTRIES
             .iter()

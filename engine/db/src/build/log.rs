@@ -32,7 +32,7 @@ pub(super) fn append(
     if let Some(leaf) = &last {
         entries.pop();
         first = leaf.first();
-        rows.extend((0..leaf.len()).map(|i| old_row(leaf, i)));
+        rows.extend(leaf.rows());
     }
     rows.extend(bodies.iter().map(|body| new_row(body)));
     let mut rows = rows.as_slice();
@@ -62,17 +62,6 @@ fn fitting(rows: &[LogRow<'_>]) -> usize {
         sum > LEAF_WEIGHT
     });
     over.unwrap_or(rows.len()).max(1)
-}
-
-fn old_row(leaf: &LogLeaf, i: usize) -> LogRow<'_> {
-    LogRow {
-        instant: leaf.instant(i),
-        next_counter: leaf.next_counter(i),
-        client_id: leaf.client_id(i),
-        request_hash: leaf.request_hash(i),
-        digest: leaf.digest(i),
-        body: Cow::Borrowed(leaf.body_bytes(i)),
-    }
 }
 
 fn new_row(body: &TxBody) -> LogRow<'static> {

@@ -30,11 +30,6 @@ impl<'a> Reader<'a> {
         Reader { buf, at: 0 }
     }
 
-    /// Starts at `at`; reads that lie past the end fail.
-    pub(crate) fn at(buf: &'a [u8], at: usize) -> Self {
-        Reader { buf, at: at.min(buf.len()) }
-    }
-
     /// The offset of the next byte from the start of the buffer.
     pub(crate) fn position(&self) -> usize {
         self.at

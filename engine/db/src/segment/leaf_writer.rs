@@ -3,7 +3,6 @@
 use super::inner::Span;
 use super::packed::{PADDING, put_packed};
 use super::stream::put_stream;
-use crate::id::AttrId;
 use crate::order::Index;
 use crate::value::ValueRef;
 
@@ -91,7 +90,3 @@ pub(crate) fn weight(v: &ValueRef<'_>) -> usize {
     (16 + len).max(32)
 }
 
-/// An attribute id from a row.
-pub(crate) fn attr(row: &Row<'_>) -> AttrId {
-    AttrId(row.a)
-}

@@ -240,7 +240,7 @@ mod tests {
         LogRow {
             instant: 1000 + (i / 2) as i64,
             next_counter: 1000 + i,
-            client_id: (i % 3 > 0).then_some(u128::from(i) << 64),
+            client_id: (!i.is_multiple_of(3)).then_some(u128::from(i) << 64),
             request_hash: i * 31,
             digest: [i as u8; 32],
             body: vec![i as u8; i as usize].into(),

@@ -195,12 +195,12 @@ mod tests {
             id: AttrId(id),
             ident: Keyword::new(format!("a/n{id}")),
             value_type: ValueType::String,
-            cardinality: if id % 2 == 0 { Cardinality::Many } else { Cardinality::One },
+            cardinality: if id.is_multiple_of(2) { Cardinality::Many } else { Cardinality::One },
             unique: [None, Some(Unique::Identity), Some(Unique::Value)][id as usize % 3],
-            indexed: id % 5 == 0,
-            component: id % 7 == 0,
+            indexed: id.is_multiple_of(5),
+            component: id.is_multiple_of(7),
             no_history: id % 2 == 1,
-            fulltext: id % 3 == 0,
+            fulltext: id.is_multiple_of(3),
             tuple,
         })
     }

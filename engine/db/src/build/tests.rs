@@ -1,1 +1,0 @@
-//! What an index job keeps and what it writes.
