@@ -42,7 +42,7 @@ impl Store {
     pub fn load(&mut self, text: &str) -> Result<usize> {
         let mut datoms = 0;
         for batch in batches(text)? {
-            datoms += self.transact(&batch)?.datoms.len();
+            datoms += self.transact(&batch)?.datoms.len() + 1;
         }
         Ok(datoms)
     }

@@ -7,6 +7,7 @@ pub mod floor;
 mod load;
 mod node;
 mod points;
+mod socket;
 
 use anyhow::{Context, Result};
 

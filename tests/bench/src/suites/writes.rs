@@ -24,10 +24,10 @@ pub fn writes(report: &mut Report) -> Result<()> {
     let all = read_one(&format!("[{}]", maps.join(" ")))?;
     let each = maps.iter().map(|map| Ok(read_one(&format!("[{map}]"))?)).collect::<Result<Vec<Edn>>>()?;
     let datoms = 5 * data.set.len();
-    let figure = runs(datoms, |store| Ok(store.transact(&all)?.datoms.len() - 1))?;
+    let figure = runs(datoms, |store| Ok(store.transact(&all)?.datoms.len()))?;
     report.figure(SUITE, "add-all", figure, "ms");
     let figure = runs(datoms, |store| {
-        each.iter().map(|tx| Ok(store.transact(tx)?.datoms.len() - 1)).sum::<Result<usize>>()
+        each.iter().map(|tx| Ok(store.transact(tx)?.datoms.len())).sum::<Result<usize>>()
     })?;
     report.figure(SUITE, "add-5", figure, "ms");
     report.figure(SUITE, "add-5-rate", rate(each.len(), figure), "tx/s");
@@ -44,7 +44,7 @@ fn add_one_by_one(store: &mut Store, people: &[Person]) -> Result<usize> {
         let mut entity = "\"new\"".to_string();
         for (attribute, value) in person.values() {
             let body = store.transact(&read_one(&format!("[[:db/add {entity} :{attribute} {value}]]"))?)?;
-            datoms += body.datoms.len() - 1;
+            datoms += body.datoms.len();
             if let Some((_, id)) = body.tempids.first() {
                 entity = id.0.to_string();
             }
@@ -62,7 +62,8 @@ fn import(report: &mut Report) -> Result<()> {
         let started = Instant::now();
         let mut datoms = 0;
         for batch in files.iter().flatten() {
-            datoms += store.transact(batch)?.datoms.len();
+            // The transaction's own instant is a datom too.
+            datoms += store.transact(batch)?.datoms.len() + 1;
         }
         rates.push(datoms as f64 / started.elapsed().as_secs_f64());
     }

@@ -3,19 +3,27 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
-use annals_transport::{Authority, Identity, TlsFiles};
+use annals_transport::{Authority, ConnectOptions, Identity, TlsIdentity, connect};
 use annals_wire::v1::transact_service_client::TransactServiceClient;
 use annals_wire::v1::transact_service_server::{TransactService, TransactServiceServer};
 use annals_wire::v1::{
     TransactRequest, TransactResponse, TransactionReport, TxStatusRequest, TxStatusResponse,
 };
 use anyhow::{Context, Result};
+use futures_util::stream;
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::version::TLS13;
 use tokio::net::TcpListener;
-use tonic::transport::server::TcpIncoming;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Server, ServerTlsConfig};
+use tokio_rustls::TlsAcceptor;
+use tonic::transport::{Channel, Server};
 use tonic::{Request, Response, Status};
+
+use super::socket::Socket;
 
 const CLUSTER: &str = "floor";
 /// Bytes of an answer: a small row, its header and its trailer.
@@ -46,7 +54,9 @@ impl Floor {
         let mut address = String::new();
         let output = child.stdout.take().context("the output is piped")?;
         BufReader::new(output).read_line(&mut address)?;
-        let client = TransactServiceClient::new(connect(address.trim(), &files).await?);
+        let identity = TlsIdentity::load(files)?;
+        let channel = connect(address.trim(), &identity, &ConnectOptions::client())?;
+        let client = TransactServiceClient::new(channel);
         Ok(Floor { child, client })
     }
 
@@ -72,42 +82,45 @@ impl Drop for Floor {
     }
 }
 
-async fn connect(address: &str, files: &TlsFiles) -> Result<Channel> {
-    let tls = ClientTlsConfig::new()
-        .ca_certificate(Certificate::from_pem(std::fs::read(&files.ca)?))
-        .identity(tonic::transport::Identity::from_pem(
-            std::fs::read(&files.cert)?,
-            std::fs::read(&files.key)?,
-        ))
-        .domain_name("localhost");
-    let endpoint = Endpoint::from_shared(format!("https://{address}"))?.tls_config(tls)?.tcp_nodelay(true);
-    let endpoint = endpoint
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
-    Ok(endpoint.connect().await?)
-}
-
 /// Serves until standard input closes; prints the address first.
 pub fn serve(pki: &Path) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let read = |name: &str| std::fs::read(pki.join(name)).with_context(|| format!("cannot read {name}"));
-    let identity = tonic::transport::Identity::from_pem(read("server.pem")?, read("server.key")?);
-    let tls =
-        ServerTlsConfig::new().identity(identity).client_ca_root(Certificate::from_pem(read("ca.pem")?));
+    let acceptor = TlsAcceptor::from(Arc::new(tls(pki)?));
     runtime.spawn(async move {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         println!("{}", listener.local_addr()?);
+        // One client connects once, so the next connection is not awaited before the handshake of this one is done.
+        let sockets = stream::unfold((listener, acceptor), |(listener, acceptor)| async {
+            let socket = accept(&listener, &acceptor).await;
+            Some((socket, (listener, acceptor)))
+        });
         Server::builder()
-            .tls_config(tls)?
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .add_service(TransactServiceServer::new(Nothing))
-            .serve_with_incoming(TcpIncoming::from(listener).with_nodelay(Some(true)))
+            .serve_with_incoming(sockets)
             .await?;
         anyhow::Ok(())
     });
     std::io::stdin().read_to_end(&mut Vec::new())?;
     Ok(())
+}
+
+/// TLS 1.3 by ring, as the product has it.
+fn tls(pki: &Path) -> Result<ServerConfig> {
+    let chain = CertificateDer::pem_file_iter(pki.join("server.pem"))?.collect::<Result<Vec<_>, _>>()?;
+    let key = PrivateKeyDer::from_pem_file(pki.join("server.key"))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(&[&TLS13])?;
+    let mut config = builder.with_no_client_auth().with_single_cert(chain, key)?;
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    Ok(config)
+}
+
+async fn accept(listener: &TcpListener, acceptor: &TlsAcceptor) -> std::io::Result<Socket> {
+    let (plain, _) = listener.accept().await?;
+    plain.set_nodelay(true)?;
+    Ok(Socket(acceptor.accept(plain).await?))
 }
 
 /// Answers at once.

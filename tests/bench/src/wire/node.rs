@@ -80,7 +80,10 @@ impl Node {
             if let Some(status) = self.child.try_wait()? {
                 bail!("the node ended with {status}: {}", std::fs::read_to_string(self.log())?);
             }
-            ensure!(Instant::now() < deadline, "the node does not serve after {} s", START.as_secs());
+            if Instant::now() > deadline {
+                let log = std::fs::read_to_string(self.log())?;
+                bail!("the node does not serve after {} s: {log}", START.as_secs());
+            }
             std::thread::sleep(LOOK);
         }
         Ok(())
@@ -102,9 +105,15 @@ fn annals() -> Result<PathBuf> {
     let mut build = Command::new(cargo);
     build.args(["build", "--quiet", "--package", "annals", "--bin", "annals", "--manifest-path"]);
     build.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"));
+    build.arg("--target-dir").arg(beside.parent().context("a profile's folder is in a target folder")?);
+    // Warnings of a build that has been seen before are no news.
+    build.stderr(Stdio::null());
     if beside.file_name().is_some_and(|name| name == "release") {
         build.arg("--release");
     }
-    ensure!(build.status().context("cannot run cargo")?.success(), "the command annals cannot be built");
+    ensure!(
+        build.status().context("cannot run cargo")?.success(),
+        "the command annals cannot be built: try cargo build --package annals"
+    );
     Ok(beside.join("annals"))
 }
