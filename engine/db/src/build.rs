@@ -8,13 +8,16 @@
 //! The same value, previous root and [`Build`] give the same bytes on any node. One level is written: the base.
 //! O(novelty log novelty + rows of the leaves touched + leaves).
 //!
-//! Layout: [`changes`] what became of each fact, [`merge`] a tree with changes, [`writer`] leaves and directories,
-//! [`log`] the transactions.
+//! Layout: [`changes`] what became of each fact, [`merge`] a tree with changes, [`writer`] leaves,
+//! [`directory`] what stands above them, [`log`] the transactions.
 
 mod changes;
+mod directory;
 mod log;
 mod merge;
-mod writer;
+#[cfg(test)]
+pub(crate) mod tests;
+pub(crate) mod writer;
 
 use std::sync::Arc;
 
@@ -28,13 +31,12 @@ use crate::lineage::Lineage;
 use crate::log::TxBody;
 use crate::order::Index;
 use crate::range::{Batch, Columns, Range};
-use crate::segment::{
-    Base, Build, Hash, Kind, LevelRef, Root, SchemaSegment, SegmentPort, Stats, Tree, TreeRef,
-};
+use crate::segment::{Base, Build, Hash, Kind, LevelRef, Root, SchemaSegment, SegmentPort, Stats, TreeRef};
 use crate::value::Value;
 use crate::{Result, Schema};
 use changes::{Change, Changes};
-use writer::Writer;
+use merge::Old;
+use writer::{Limits, Writer};
 
 /// Where a job's segments go. Everything put must be durable before the root is published.
 pub trait SegmentSink {
@@ -51,6 +53,17 @@ pub trait SegmentSink {
 /// # Errors
 /// `INVALID_VIEW` for a viewed value, `UNSUPPORTED` on a root of several levels (which this version only reads), those of reading segments, those of `sink`.
 pub fn build(db: &Db, build: Build, lineage: Lineage, sink: &mut dyn SegmentSink) -> Result<Hash> {
+    build_within(Limits::FORMAT, db, build, lineage, sink)
+}
+
+/// The same with nodes of another size.
+pub(crate) fn build_within(
+    limits: Limits,
+    db: &Db,
+    build: Build,
+    lineage: Lineage,
+    sink: &mut dyn SegmentSink,
+) -> Result<Hash> {
     if db.view() != crate::View::default() {
         return Err(Error::new(Code::InvalidView, "only a whole value can be indexed"));
     }
@@ -59,7 +72,7 @@ pub fn build(db: &Db, build: Build, lineage: Lineage, sink: &mut dyn SegmentSink
         return Err(Error::new(Code::Unsupported, "this version merges into roots of one level only"));
     }
     let bodies = db.log(T(db.base_t().0 + 1), T(db.basis().0 + 1), usize::MAX)?;
-    let mut job = Job { db, base, writer: Writer::new(build, sink) };
+    let mut job = Job { db, base, writer: Writer::new(build, limits, sink) };
     let changes = Changes::of(db, base, &bodies)?;
     let avet = Arc::new(kept_in_avet(db.schema()));
     let level = job.level(&changes, &avet)?;
@@ -89,11 +102,14 @@ impl Job<'_> {
             } else {
                 FxHashSet::default()
             };
-            let trees = self.base.map(Base::base_level);
-            let old = trees.map(|level| level.current(index));
-            level.current[index as usize] = self.tree(index, false, old, current, &dropped)?;
-            let old = trees.map(|level| level.history(index));
-            level.history[index as usize] = self.tree(index, true, old, history, &dropped)?;
+            let at = index as usize;
+            let old = self.base.map(|base| (base.base_level(), base.root.levels.last()));
+            let trees =
+                old.map(|(level, named)| (level.current(index), named.and_then(|x| x.current[at].as_ref())));
+            level.current[at] = self.tree(index, false, trees, current, &dropped)?;
+            let trees =
+                old.map(|(level, named)| (level.history(index), named.and_then(|x| x.history[at].as_ref())));
+            level.history[at] = self.tree(index, true, trees, history, &dropped)?;
         }
         Ok(level)
     }
@@ -102,7 +118,7 @@ impl Job<'_> {
         &mut self,
         index: Index,
         history: bool,
-        old: Option<&Tree>,
+        old: Option<Old<'_>>,
         mut changes: Vec<Change>,
         dropped: &FxHashSet<AttrId>,
     ) -> Result<Option<TreeRef>> {
@@ -150,6 +166,7 @@ impl Job<'_> {
                 v: batch.v.get(row).to_value(),
                 live: Some(batch.t[row]),
                 ended: 0,
+                known: false,
             }));
         }
         for found in base.base_level().history(Index::Aevt).leaves(&Range::attr(a)) {
@@ -186,7 +203,11 @@ impl Job<'_> {
             previous: self.base.map(|base| base.hash),
             schema: self.writer.seal(Kind::Schema, &schema)?.hash,
             stats: self.writer.seal(Kind::Stats, &stats)?.hash,
-            log: log::append(&mut self.writer, self.base.map(|base| &base.log), bodies)?,
+            log: log::append(
+                &mut self.writer,
+                self.base.map(|base| (&base.log, base.root.log.as_ref())),
+                bodies,
+            )?,
             ids,
             levels: vec![level],
         })
@@ -196,6 +217,7 @@ impl Job<'_> {
         let mut stats = self.base.map_or_else(Stats::default, |base| (*base.stats).clone());
         for change in &changes.current {
             match change.live {
+                Some(_) if change.known => {}
                 Some(_) => stats.add(crate::EntityId(change.e), change.a, &change.v.as_ref()),
                 None => stats.remove(change.a),
             }
@@ -208,10 +230,17 @@ impl Job<'_> {
         let change = |body: &Arc<TxBody>| {
             let v = Value::Uuid(body.client_id?);
             let e = crate::EntityId::of_tx(body.t).0;
-            Some(Change { e, a: crate::segment::base::CLIENT_ID, v, live: Some(body.t.0), ended: 0 })
+            Some(Change {
+                e,
+                a: crate::segment::base::CLIENT_ID,
+                v,
+                live: Some(body.t.0),
+                ended: 0,
+                known: false,
+            })
         };
         let changes = bodies.iter().filter_map(change).collect();
-        let old = self.base.map(Base::ids);
+        let old = self.base.map(|base| (base.ids(), base.root.ids.as_ref()));
         self.tree(Index::Avet, false, old, changes, &FxHashSet::default())
     }
 }

@@ -25,6 +25,8 @@ pub(crate) struct Change {
     pub(crate) live: Option<u64>,
     /// the t that ended it, in history trees
     pub(crate) ended: u64,
+    /// the trees had the fact as live before
+    pub(crate) known: bool,
 }
 
 impl Change {
@@ -37,6 +39,7 @@ impl Change {
             v: datom.v.to_value(),
             live: Some(datom.t.0),
             ended: leaf.ended(row).map_or(0, |t| t.0),
+            known: false,
         }
     }
 
@@ -96,14 +99,15 @@ impl Changes {
             let Some(added) = live.take() else { continue };
             if db.keeps(event) {
                 let (e, a, v) = (event.e.0, event.a, event.v.clone());
-                self.ended.push(Change { e, a, v, live: Some(added), ended: event.t.0 });
+                self.ended.push(Change { e, a, v, live: Some(added), ended: event.t.0, known: false });
             } else {
                 self.exact_from = self.exact_from.max(event.t);
             }
         }
         if live != before {
             let Datom { e, a, v, .. } = events[0];
-            self.current.push(Change { e: e.0, a: *a, v: v.clone(), live, ended: 0 });
+            let known = before.is_some();
+            self.current.push(Change { e: e.0, a: *a, v: v.clone(), live, ended: 0, known });
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::directory::{Child, OldTree, directories};
 use super::writer::Writer;
 use crate::Result;
 use crate::id::T;
@@ -15,14 +16,20 @@ const LEAF_WEIGHT: usize = 256 << 10;
 /// A last leaf that takes less than this at rest is written anew with what follows.
 const SMALL_LEAF_BYTES: u64 = 64 << 10;
 
-/// The log `old` and behind it `bodies`.
+/// The log `old`, which the root names `top`, and behind it `bodies`.
 pub(super) fn append(
     writer: &mut Writer<'_>,
-    old: Option<&LogTree>,
+    old: Option<(&LogTree, Option<&TreeRef>)>,
     bodies: &[Arc<TxBody>],
 ) -> Result<Option<TreeRef>> {
-    let mut entries: Vec<Entry> = old.map_or_else(Vec::new, |log| log.entries().to_vec());
-    let small = !bodies.is_empty() && entries.last().is_some_and(|last| last.stored < SMALL_LEAF_BYTES);
+    let inner = match old {
+        Some((log, top)) => OldTree::read(&**log.port(), top)?,
+        None => OldTree::default(),
+    };
+    let old = old.map(|(log, _)| log);
+    let kept = old.map_or(&[][..], LogTree::entries).iter().cloned().enumerate();
+    let mut entries: Vec<Child> = kept.map(|(at, entry)| Child { entry, origin: Some(at) }).collect();
+    let small = !bodies.is_empty() && entries.last().is_some_and(|last| last.entry.stored < SMALL_LEAF_BYTES);
     let last = match old.filter(|_| small) {
         Some(log) => Some(log.leaf(entries.len() - 1)?),
         None => None,
@@ -39,11 +46,11 @@ pub(super) fn append(
     while !rows.is_empty() {
         let count = fitting(rows);
         let (some, rest) = rows.split_at(count);
-        entries.push(leaf(writer, first, some)?);
+        entries.push(Child { entry: leaf(writer, first, some)?, origin: None });
         first = T(first.0 + count as u64);
         rows = rest;
     }
-    writer.directories(entries)
+    directories(writer, entries, &inner)
 }
 
 fn leaf(writer: &mut Writer<'_>, first: T, rows: &[LogRow<'_>]) -> Result<Entry> {

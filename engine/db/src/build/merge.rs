@@ -5,27 +5,28 @@ use std::cmp::Ordering;
 use rustc_hash::FxHashSet;
 
 use super::changes::Change;
+use super::directory::{OldTree, directories};
 use super::writer::{Leaves, OwnedRow, Writer};
 use crate::Result;
 use crate::id::AttrId;
 use crate::order::Index;
-use crate::segment::{Leaf, MAX_LEAF_ROWS, Tree, TreeRef};
+use crate::segment::{Leaf, Tree, TreeRef};
 
-/// Rewritten leaves with fewer rows take in their neighbour.
-const FEW_ROWS: usize = MAX_LEAF_ROWS / 4;
+/// A tree as a job finds it: opened, and as the root names it.
+pub(crate) type Old<'a> = (&'a Tree, Option<&'a TreeRef>);
 
 /// The tree `old` with `changes`, which are in its order, and without the attributes `dropped`.
 pub(crate) fn merge(
     writer: &mut Writer<'_>,
     index: Index,
     history: bool,
-    old: Option<&Tree>,
+    old: Option<Old<'_>>,
     changes: &[Change],
     dropped: &FxHashSet<AttrId>,
 ) -> Result<Option<TreeRef>> {
     let mut leaves = Leaves::new(index, history);
     let mut rest = changes;
-    let entries = old.map_or(&[][..], Tree::entries);
+    let entries = old.map_or(&[][..], |(tree, _)| tree.entries());
     for (at, entry) in entries.iter().enumerate() {
         let own = match entries.get(at + 1) {
             Some(next) => rest.partition_point(|change| !next.sep.admits(index, &change.fact())),
@@ -33,17 +34,17 @@ pub(crate) fn merge(
         };
         let (own, later) = rest.split_at(own);
         rest = later;
-        let small = (1..FEW_ROWS).contains(&leaves.gathered());
+        let small = leaves.is_small(writer.limits);
         if own.is_empty() && !small && dropped.is_empty() {
             leaves.flush(writer)?;
-            leaves.keep(entry.clone());
+            leaves.keep(at, entry.clone());
             continue;
         }
-        let leaf = old.expect("entries are of a tree").leaf(at)?;
+        let leaf = old.expect("entries are of a tree").0.leaf(at)?;
         let untouched = own.is_empty() && !small && !leaf.attributes().any(|a| dropped.contains(&a));
         if untouched {
             leaves.flush(writer)?;
-            leaves.keep(entry.clone());
+            leaves.keep(at, entry.clone());
             continue;
         }
         leaves.begin(&entry.sep);
@@ -52,7 +53,12 @@ pub(crate) fn merge(
     for change in rest {
         put(writer, &mut leaves, change)?;
     }
-    leaves.finish(writer)
+    let leaves = leaves.finish(writer)?;
+    let old = match old {
+        Some((tree, top)) => OldTree::read(&**tree.port(), top)?,
+        None => OldTree::default(),
+    };
+    directories(writer, leaves, &old)
 }
 
 /// The rows of one leaf with its changes.

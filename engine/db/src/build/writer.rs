@@ -1,4 +1,4 @@
-//! Rows to leaves, leaves to directories.
+//! Rows to leaves, within the limits of a leaf.
 
 use crate::Result;
 use crate::datom::DatomRef;
@@ -7,23 +7,39 @@ use crate::order::Index;
 use crate::segment::inner::MAX_INNER_ENTRIES;
 use crate::segment::leaf_writer::{Row, encode_leaf, span, weight};
 use crate::segment::sep::Sep;
-use crate::segment::{Build, Entry, Inner, Kind, MAX_LEAF_ROWS, Span, TreeRef};
+use crate::segment::{Build, Entry, Kind, MAX_LEAF_ROWS, Span};
 use crate::value::Value;
 
 use super::SegmentSink;
+use super::directory::Child;
 
-/// What the rows of a leaf may weigh: 8,192 of 32 bytes.
-const LEAF_WEIGHT: usize = 256 << 10;
+/// How large the nodes of a tree become. Tests take small ones, so that few rows make many nodes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// rows of a leaf
+    pub(crate) rows: usize,
+    /// what the rows of a leaf may weigh, in bytes
+    pub(crate) weight: usize,
+    /// children of an inner node, at least 4
+    pub(crate) children: usize,
+}
+
+impl Limits {
+    /// 8,192 rows or 256 KiB, 512 children.
+    pub(crate) const FORMAT: Limits =
+        Limits { rows: MAX_LEAF_ROWS, weight: 256 << 10, children: MAX_INNER_ENTRIES };
+}
 
 /// Seals segments and hands them on.
 pub(crate) struct Writer<'a> {
     build: Build,
+    pub(crate) limits: Limits,
     sink: &'a mut dyn SegmentSink,
 }
 
 impl<'a> Writer<'a> {
-    pub(crate) fn new(build: Build, sink: &'a mut dyn SegmentSink) -> Writer<'a> {
-        Writer { build, sink }
+    pub(crate) fn new(build: Build, limits: Limits, sink: &'a mut dyn SegmentSink) -> Writer<'a> {
+        Writer { build, limits, sink }
     }
 
     /// Seals a payload and puts it; the entry has its name and size, the rest is the caller's.
@@ -33,30 +49,6 @@ impl<'a> Writer<'a> {
         let stored = stored.len() as u64;
         Ok(Entry { sep: Sep::default(), hash, count: 0, retractions: 0, span: Span::EMPTY, stored })
     }
-
-    /// Directories over `entries`, up to one node. No entry: no tree.
-    pub(crate) fn directories(&mut self, mut entries: Vec<Entry>) -> Result<Option<TreeRef>> {
-        let mut height = 0;
-        while entries.len() > 1 {
-            let mut parents = Vec::with_capacity(entries.len().div_ceil(MAX_INNER_ENTRIES));
-            for children in even(&entries, MAX_INNER_ENTRIES) {
-                let mut parent = self.seal(Kind::Inner, &Inner::encode(false, children))?;
-                parent.sep = children[0].sep.clone();
-                parent.count = children.iter().map(|child| child.count).sum();
-                children.iter().for_each(|child| parent.span.merge(&child.span));
-                parents.push(parent);
-            }
-            entries = parents;
-            height += 1;
-        }
-        let top = entries.pop();
-        Ok(top.map(|Entry { hash, count, span, stored, .. }| TreeRef { hash, height, count, span, stored }))
-    }
-}
-
-/// Cuts into the fewest parts of at most `most`, of nearly equal size.
-fn even<T>(items: &[T], most: usize) -> impl Iterator<Item = &[T]> {
-    items.chunks(items.len().div_ceil(items.len().div_ceil(most)))
 }
 
 /// A row on its way.
@@ -84,7 +76,7 @@ pub(crate) struct Leaves {
     index: Index,
     history: bool,
     /// leaves so far
-    entries: Vec<Entry>,
+    children: Vec<Child>,
     rows: Vec<OwnedRow>,
     weight: usize,
     /// the border before the first gathered row
@@ -93,12 +85,12 @@ pub(crate) struct Leaves {
 
 impl Leaves {
     pub(crate) fn new(index: Index, history: bool) -> Leaves {
-        Leaves { index, history, entries: Vec::new(), rows: Vec::new(), weight: 0, sep: Sep::default() }
+        Leaves { index, history, children: Vec::new(), rows: Vec::new(), weight: 0, sep: Sep::default() }
     }
 
-    /// Rows gathered and not yet in a leaf.
-    pub(crate) fn gathered(&self) -> usize {
-        self.rows.len()
+    /// True when what is gathered would make a leaf so small that its neighbour should come in with it.
+    pub(crate) fn is_small(&self, limits: Limits) -> bool {
+        !self.rows.is_empty() && self.rows.len() < limits.rows / 4 && self.weight < limits.weight / 4
     }
 
     /// Says where the next gathered rows begin, if none are gathered yet.
@@ -111,9 +103,12 @@ impl Leaves {
     pub(crate) fn push(&mut self, writer: &mut Writer<'_>, row: OwnedRow) -> Result<()> {
         self.weight += weight(&row.v.as_ref());
         self.rows.push(row);
-        if self.rows.len() >= 2 * MAX_LEAF_ROWS || self.weight >= 2 * LEAF_WEIGHT {
-            let first = self.rows.len().min(MAX_LEAF_ROWS);
-            let first = fitting(&self.rows[..first]);
+        let limits = writer.limits;
+        let full = self.rows.len() >= 2 * limits.rows || self.weight >= 2 * limits.weight;
+        // A single great row waits for its right neighbour, from which the next border is taken.
+        if full && self.rows.len() > 1 {
+            let first = self.rows.len().min(limits.rows);
+            let first = fitting(&self.rows[..first], limits.weight);
             self.emit(writer, first)?;
         }
         Ok(())
@@ -122,22 +117,24 @@ impl Leaves {
     /// Puts the gathered rows into leaves.
     pub(crate) fn flush(&mut self, writer: &mut Writer<'_>) -> Result<()> {
         while !self.rows.is_empty() {
-            let leaves = self.rows.len().div_ceil(MAX_LEAF_ROWS).max(self.weight.div_ceil(LEAF_WEIGHT));
+            let Limits { rows, weight, .. } = writer.limits;
+            let leaves = self.rows.len().div_ceil(rows).max(self.weight.div_ceil(weight));
             let share = self.rows.len().div_ceil(leaves);
-            let share = fitting(&self.rows[..share]);
+            let share = fitting(&self.rows[..share], weight);
             self.emit(writer, share)?;
         }
         Ok(())
     }
 
-    /// Names an old leaf again.
-    pub(crate) fn keep(&mut self, entry: Entry) {
-        self.entries.push(entry);
+    /// Names leaf number `origin` of the old tree again.
+    pub(crate) fn keep(&mut self, origin: usize, entry: Entry) {
+        self.children.push(Child { entry, origin: Some(origin) });
     }
 
-    pub(crate) fn finish(mut self, writer: &mut Writer<'_>) -> Result<Option<TreeRef>> {
+    /// The leaves, in order.
+    pub(crate) fn finish(mut self, writer: &mut Writer<'_>) -> Result<Vec<Child>> {
         self.flush(writer)?;
-        writer.directories(self.entries)
+        Ok(self.children)
     }
 
     /// Writes the first `count` gathered rows as a leaf.
@@ -150,7 +147,7 @@ impl Leaves {
         if let Some(next) = self.rows.get(count) {
             self.sep = Sep::between(self.index, &self.rows[count - 1].datom(), &next.datom());
         }
-        self.entries.push(entry);
+        self.children.push(Child { entry, origin: None });
         self.rows.drain(..count);
         self.weight = self.rows.iter().map(|row| weight(&row.v.as_ref())).sum();
         Ok(())
@@ -158,11 +155,11 @@ impl Leaves {
 }
 
 /// How many of `rows` fit the weight of a leaf; at least one.
-fn fitting(rows: &[OwnedRow]) -> usize {
+fn fitting(rows: &[OwnedRow], most: usize) -> usize {
     let mut sum = 0;
     let over = rows.iter().position(|row| {
         sum += weight(&row.v.as_ref());
-        sum > LEAF_WEIGHT
+        sum > most
     });
     over.unwrap_or(rows.len()).max(1)
 }

@@ -8,17 +8,17 @@ use crate::value::ValueRef;
 
 /// One row on its way into a leaf. `ended` counts only in history leaves.
 #[derive(Clone, Copy, Debug)]
-pub struct Row<'a> {
+pub(crate) struct Row<'a> {
     /// entity
-    pub e: u64,
+    pub(crate) e: u64,
     /// attribute
-    pub a: u32,
+    pub(crate) a: u32,
     /// value
-    pub v: ValueRef<'a>,
+    pub(crate) v: ValueRef<'a>,
     /// t added
-    pub t: u64,
+    pub(crate) t: u64,
     /// t ended
-    pub ended: u64,
+    pub(crate) ended: u64,
 }
 
 /// The payload of a leaf of `rows`, which are in index order and at most [`super::MAX_LEAF_ROWS`].
@@ -77,7 +77,7 @@ pub(crate) fn span(rows: &[Row<'_>], history: bool) -> Span {
     span
 }
 
-/// What a row weighs towards [`LEAF_WEIGHT`]: 32, or 16 and its text.
+/// What a row weighs towards the limit of a leaf, in bytes: 32, or 16 and its text.
 pub(crate) fn weight(v: &ValueRef<'_>) -> usize {
     let len = match v {
         ValueRef::Keyword(x) | ValueRef::Symbol(x) | ValueRef::String(x) | ValueRef::Uri(x) => x.len(),
@@ -89,4 +89,3 @@ pub(crate) fn weight(v: &ValueRef<'_>) -> usize {
     };
     (16 + len).max(32)
 }
-

@@ -52,6 +52,11 @@ impl LogTree {
         Ok(LogTree { port: port.clone(), entries: entries.into(), end: T(end) })
     }
 
+    /// Where its segments come from.
+    pub(crate) fn port(&self) -> &Arc<dyn SegmentPort> {
+        &self.port
+    }
+
     /// One more than the last t; transactions are `1..end`.
     #[must_use]
     pub fn end(&self) -> T {

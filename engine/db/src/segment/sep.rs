@@ -118,6 +118,11 @@ impl Sep {
         parts(index, self.e.map(|e| e.0), self.a.map(|a| a.0), self.v.as_ref().map(Value::as_ref))
     }
 
+    /// True for the start of the index.
+    pub(crate) fn is_start(&self) -> bool {
+        self.e.is_none() && self.a.is_none() && self.v.is_none()
+    }
+
     /// True when every row of the leaves before this border lies before the edge.
     pub(crate) fn at_or_before(&self, index: Index, edge: &Edge<'_>, edge_parts: &Parts<'_>) -> bool {
         let own = self.parts(index);

@@ -121,6 +121,11 @@ impl Tree {
         self.index
     }
 
+    /// Where its segments come from.
+    pub(crate) fn port(&self) -> &Arc<dyn SegmentPort> {
+        &self.port
+    }
+
     /// Rows in all.
     #[must_use]
     pub fn len(&self) -> u64 {

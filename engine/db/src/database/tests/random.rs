@@ -8,7 +8,8 @@ use bigdecimal::BigDecimal;
 use super::model::Model;
 use super::{check, naive_build};
 use crate::bootstrap::{self, attr};
-use crate::build::SegmentSink;
+use crate::build::writer::Limits;
+use crate::build::{SegmentSink, build_within};
 use crate::novelty::Tuning;
 use crate::segment::{Base, Build, Hash, MemoryPort};
 use crate::{
@@ -182,8 +183,14 @@ impl Walk {
     /// By a real index job upon the value's root.
     fn built(&mut self, db: &Db) -> Base {
         let build = Build { incarnation: db.incarnation(), raft_index: self.random.below(1 << 40) };
-        let root = crate::build::build(db, build, Lineage::default(), &mut PortSink(&self.port)).unwrap();
-        Base::open(root, self.port.clone()).unwrap()
+        // Small nodes, so that few rows meet every way of splitting, joining and keeping them.
+        let rows = 1 + self.random.below(8) as usize;
+        let limits = Limits { rows, weight: 32 * rows, children: 4 + self.random.below(5) as usize };
+        let mut sink = PortSink(&self.port);
+        let root = build_within(limits, db, build, Lineage::default(), &mut sink).unwrap();
+        let base = Base::open(root, self.port.clone()).unwrap();
+        crate::build::tests::check(&base, Limits::FORMAT);
+        base
     }
 
     pub(super) fn check_all(&mut self, views: usize) {

@@ -12,7 +12,7 @@ use crate::datom::Datom;
 use crate::range::Key;
 use crate::segment::testing::{any_datom, any_range};
 
-pub(crate) fn encode(index: Index, datoms: &[Datom]) -> Leaf {
+fn encode(index: Index, datoms: &[Datom]) -> Leaf {
     let rows: Vec<Row<'_>> = datoms
         .iter()
         .map(|d| Row { e: d.e.0, a: d.a.0, v: d.v.as_ref(), t: d.t.0, ended: d.t.0 + 1 })
