@@ -73,7 +73,7 @@ fn clause(random: &mut Random, depth: usize) -> String {
             random.pick(&VARS)
         ),
         13 => format!("[(ground [{} {}]) [{} ...]]", random.below(5), random.below(5), random.pick(&VARS)),
-        14 | 15 | 16 => rule(random),
+        14..=16 => rule(random),
         17 => format!("(not {})", clauses(random, depth)),
         18 => format!("(not-join [{}] {})", head(random), clauses(random, depth)),
         19 => {

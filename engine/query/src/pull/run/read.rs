@@ -10,6 +10,9 @@ use super::super::layout::{Child, Slot};
 use super::super::pattern::{DEFAULT_LIMIT, Wildcard};
 use super::{ID, MAX_DEPTH, MAX_NODES, NONE, Node, Read, Run, SKIP, Shown, SlotRef, Step, Visit};
 
+/// An attribute found by a wildcard: which, the entities that have it by position, their values.
+type Found = (Arc<Attribute>, Vec<u32>, Column);
+
 impl Run<'_, '_> {
     /// Reads everything that the pattern asks of `entities`, ascending and distinct.
     pub(super) fn read(&mut self, entities: &[u64]) -> Result<(), Error> {
@@ -250,7 +253,7 @@ impl Run<'_, '_> {
     }
 
     /// The attributes of the entities with their values, by attribute; without those that a slot names.
-    fn scan(&self, level: usize, keys: &[u64]) -> Result<Vec<(Arc<Attribute>, Vec<u32>, Column)>, Error> {
+    fn scan(&self, level: usize, keys: &[u64]) -> Result<Vec<Found>, Error> {
         let db = self.pull.db;
         let slots = &self.layout.levels[level].slots;
         let named: Vec<_> = slots
