@@ -228,7 +228,7 @@ impl Pricing<'_, '_> {
         state: &State,
     ) -> Result<Vec<Candidate>, Error> {
         let Attr::Known(attribute) = &pattern.a else { return Ok(Vec::new()) };
-        let all = self.statistics.distinct(pattern.source, attribute)?;
+        let datoms = self.statistics.attribute(pattern.source, attribute)?;
         let matching = self.statistics.restricted(
             pattern.source,
             &pattern.a,
@@ -236,32 +236,39 @@ impl Pricing<'_, '_> {
             shape.fixed_v,
             shape.bounds,
         )?;
-        let share = if all.datoms > 0.0 { (matching / all.datoms).min(1.0) } else { 0.0 };
+        let share = if datoms > 0.0 { (matching / datoms).min(1.0) } else { 0.0 };
         let avet = attribute.kept_in_avet();
         let mut found = Vec::with_capacity(2);
         let mut push = |choice, rows: f64, cost: f64, lead| {
             found.push(Candidate { node: shape.node, choice, rows, cost: cost + rows * OUT_ROW, lead });
         };
         let one = attribute.cardinality == Cardinality::One;
-        let per_entity = if one { 1.0 } else { all.datoms / all.entities };
+        // Samples are taken only where a look-up's fan-out hangs on them.
+        let per_entity = match shape.e && !one {
+            true => datoms / self.statistics.entities(pattern.source, attribute)?,
+            false => 1.0,
+        };
         let unique = matches!(attribute.unique, Some(Unique::Identity | Unique::Value));
-        let per_value = if unique { 1.0 } else { all.datoms / all.values };
+        let per_value = match shape.v && !unique {
+            true => datoms / self.statistics.values(pattern.source, attribute)?,
+            false => 1.0,
+        };
         if !shape.e && !shape.v {
             if state.unit {
-                self.scans(pattern, shape, matching, all.datoms, &mut push);
+                self.scans(pattern, shape, matching, datoms, &mut push);
             } else {
-                let read = if avet || shape.fixed_v.is_none() { matching } else { all.datoms };
+                let read = if avet || shape.fixed_v.is_none() { matching } else { datoms };
                 let cost = SEEK + read * BUILD_ROW + state.rows * PROBE_ROW;
                 push(Choice::Hash(scan_index(shape, avet)), state.rows * matching, cost, None);
             }
             return Ok(found);
         }
         let hash_rows = |per_key: f64| state.rows * per_key * share.max(1e-9);
-        let hash_cost = SEEK + all.datoms.min(if avet { matching } else { all.datoms }) * BUILD_ROW;
+        let hash_cost = SEEK + datoms.min(if avet { matching } else { datoms }) * BUILD_ROW;
         let both = if shape.e && shape.v { 0.3f64.min(1.0 / per_value.max(1.0) + 0.01) } else { 1.0 };
         if shape.e {
             let rows = hash_rows(per_entity) * both;
-            let probe = (state.rows * GALLOP).min(all.datoms * SCAN_ROW + state.rows * 20.0);
+            let probe = (state.rows * GALLOP).min(datoms * SCAN_ROW + state.rows * 20.0);
             push(Choice::Lookup(By::Entity), rows, SEEK + probe, None);
             push(Choice::Hash(scan_index(shape, avet)), rows, hash_cost + state.rows * PROBE_ROW, None);
         }

@@ -35,18 +35,8 @@ pub(crate) struct Statistics<'a> {
     fixed: &'a FxHashMap<VarId, Datum>,
     counts: FxHashMap<CountKey, f64>,
     asked: Vec<CountKey>,
-    distinct: FxHashMap<(SourceId, u32), Distinct>,
-}
-
-/// Distinct entities and values of an attribute.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Distinct {
-    /// datoms
-    pub datoms: f64,
-    /// entities
-    pub entities: f64,
-    /// values
-    pub values: f64,
+    /// by attribute: entities, values
+    samples: FxHashMap<(SourceId, u32, bool), f64>,
 }
 
 impl<'a> Statistics<'a> {
@@ -57,7 +47,7 @@ impl<'a> Statistics<'a> {
             fixed,
             counts: FxHashMap::default(),
             asked: Vec::new(),
-            distinct: FxHashMap::default(),
+            samples: FxHashMap::default(),
         }
     }
 
@@ -98,25 +88,38 @@ impl<'a> Statistics<'a> {
         ty == Some(attribute.value_type) && matches!(attribute.value_type, Long | Instant | String)
     }
 
-    /// Datoms, entities and values of an attribute.
-    pub(crate) fn distinct(
+    /// Distinct entities of an attribute, at least one.
+    pub(crate) fn entities(&mut self, source: SourceId, attribute: &Arc<Attribute>) -> Result<f64, Error> {
+        let datoms = self.attribute(source, attribute)?;
+        if attribute.cardinality == annals_db::Cardinality::One {
+            return Ok(datoms.max(1.0));
+        }
+        self.sampled((source, attribute.id.0, false), |db| sample_entities(db, attribute, datoms))
+    }
+
+    /// Distinct values of an attribute, at least one.
+    pub(crate) fn values(&mut self, source: SourceId, attribute: &Arc<Attribute>) -> Result<f64, Error> {
+        let datoms = self.attribute(source, attribute)?;
+        if matches!(attribute.unique, Some(Unique::Identity | Unique::Value)) {
+            return Ok(datoms.max(1.0));
+        }
+        self.sampled((source, attribute.id.0, true), |db| sample_values(db, attribute, datoms))
+    }
+
+    /// What a sample tells, which is taken once.
+    fn sampled(
         &mut self,
-        source: SourceId,
-        attribute: &Arc<Attribute>,
-    ) -> Result<Distinct, Error> {
-        if let Some(known) = self.distinct.get(&(source, attribute.id.0)) {
+        key: (SourceId, u32, bool),
+        sample: impl FnOnce(&Db) -> Result<f64, Error>,
+    ) -> Result<f64, Error> {
+        if let Some(known) = self.samples.get(&key) {
             return Ok(*known);
         }
-        let datoms = self.attribute(source, attribute)?;
-        let Some(db) = self.db(source) else { return Ok(Distinct { datoms, entities: 1.0, values: 1.0 }) };
-        let many = attribute.cardinality == annals_db::Cardinality::Many;
-        let entities = if many { sample_entities(db, attribute, datoms)? } else { datoms };
-        let values = match attribute.unique {
-            Some(Unique::Identity | Unique::Value) => datoms,
-            None => sample_values(db, attribute, datoms)?,
+        let found = match self.db(key.0) {
+            Some(db) => sample(db)?.max(1.0),
+            None => 1.0,
         };
-        let found = Distinct { datoms, entities: entities.max(1.0), values: values.max(1.0) };
-        self.distinct.insert((source, attribute.id.0), found);
+        self.samples.insert(key, found);
         Ok(found)
     }
 
