@@ -38,17 +38,25 @@ use changes::{Change, Changes};
 use merge::Old;
 use writer::{Limits, Writer};
 
-/// Where a job's segments go. Everything put must be durable before the root is published.
+/// Where a job's segments go.
 pub trait SegmentSink {
     /// Takes the stored bytes of a segment under their name.
     ///
     /// # Errors
     /// Of the store.
     fn put(&mut self, hash: Hash, stored: &[u8]) -> Result<()>;
+
+    /// Makes everything put so far durable. A job calls it before it puts the root and once more after that.
+    ///
+    /// # Errors
+    /// Of the store.
+    fn flush(&mut self) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// Writes the index of `db`, an unviewed value whose line is committed up to its basis, where the chain is `lineage`.
-/// Answers with the name of the root, which is the last segment put.
+/// Answers with the name of the root, which is the last segment put; all are durable then.
 ///
 /// # Errors
 /// `INVALID_VIEW` for a viewed value, `UNSUPPORTED` on a root of several levels (which this version only reads), those of reading segments, those of `sink`.
@@ -77,7 +85,10 @@ pub(crate) fn build_within(
     let avet = Arc::new(kept_in_avet(db.schema()));
     let level = job.level(&changes, &avet)?;
     let root = job.root(lineage, &changes, level, &avet, &bodies)?;
-    job.writer.seal(Kind::Root, &root.encode()).map(|entry| entry.hash)
+    job.writer.flush()?;
+    let root = job.writer.seal(Kind::Root, &root.encode())?.hash;
+    job.writer.flush()?;
+    Ok(root)
 }
 
 /// The attributes of which AVET will hold every row. Client ids have a tree of their own.

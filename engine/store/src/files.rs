@@ -45,21 +45,17 @@ impl Files {
         }
     }
 
-    fn segment(&self, hash: &Hash) -> PathBuf {
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    pub(crate) fn segment(&self, hash: &Hash) -> PathBuf {
         let hex = hash.to_hex();
         self.dir.join("seg").join(&hex[..2]).join(hex)
     }
 
     fn root(&self, incarnation: Incarnation, number: u64) -> PathBuf {
         self.dir.join("roots").join(format!("{:032x}", incarnation.0)).join(number.to_string())
-    }
-
-    /// Writes a segment; durable when this returns. One that is there already is left alone.
-    ///
-    /// # Errors
-    /// `STORAGE`, `DISK_FULL`.
-    pub fn put_segment(&self, hash: &Hash, stored: &[u8]) -> Result<()> {
-        self.create(&self.segment(hash), stored)
     }
 
     /// The stored bytes of a segment.
@@ -112,18 +108,30 @@ impl Files {
     fn create_whole(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let folder = path.parent().expect("every file of a store is in a folder");
         make_folder(folder)?;
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let draft = self.dir.join(format!("draft-{}-{number}", std::process::id()));
-        let written = File::create(&draft).and_then(|mut file| {
-            file.write_all(bytes)?;
-            file.sync_all()
-        });
+        let (draft, mut file) = self.draft()?;
+        let written = file.write_all(bytes).and_then(|()| file.sync_all());
         let linked = written.and_then(|()| match fs::hard_link(&draft, path) {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
             _ => File::open(folder)?.sync_all(),
         });
         let removed = fs::remove_file(&draft);
         linked.and(removed)
+    }
+}
+
+impl Files {
+    /// A new file under a temporary name. Processes in containers that share a directory can have the same id, so a
+    /// name that is taken, by another process or one that died, is passed over.
+    pub(crate) fn draft(&self) -> io::Result<(PathBuf, File)> {
+        loop {
+            let number = self.next.fetch_add(1, Ordering::Relaxed);
+            let draft = self.dir.join(format!("draft-{}-{number}", std::process::id()));
+            match File::options().write(true).create_new(true).open(&draft) {
+                Ok(file) => return Ok((draft, file)),
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 }
 
@@ -140,7 +148,7 @@ fn make_folder(folder: &Path) -> io::Result<()> {
     }
 }
 
-fn failed(path: &Path, error: &io::Error) -> Error {
+pub(crate) fn failed(path: &Path, error: &io::Error) -> Error {
     let code = match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Code::DiskFull,
         _ => Code::Storage,

@@ -14,17 +14,19 @@
 //! Everything is written once: to a temporary name, made durable, then linked to its own name, so that a reader sees a
 //! whole file or none.
 //!
-//! Layout: [`files`] the directory, [`cache`] the port, [`store`] the whole.
+//! Layout: [`files`] the directory, [`cache`] the port, [`sink`] where jobs write, [`store`] the whole.
 
 pub mod cache;
 pub mod files;
+pub mod sink;
 pub mod store;
 
 #[cfg(test)]
 mod tests;
 
 pub use annals_db::segment::{Hash, SegmentPort};
-pub use store::{Sink, Store};
+pub use sink::Sink;
+pub use store::Store;
 
 /// What every call answers.
 pub type Result<T, E = annals_edn::Error> = std::result::Result<T, E>;

@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use annals_db::build::SegmentSink;
 use annals_db::segment::{Base, Hash, SegmentPort};
 use annals_db::{Incarnation, Lineage};
 use annals_edn::{Code, Error};
@@ -11,6 +10,7 @@ use annals_edn::{Code, Error};
 use crate::Result;
 use crate::cache::{CachedPort, DEFAULT_CACHE_BYTES};
 use crate::files::Files;
+use crate::sink::Sink;
 
 /// A place of segments and roots. Clones share it.
 #[derive(Clone)]
@@ -40,10 +40,10 @@ impl Store {
         self.port.clone()
     }
 
-    /// Where an index job puts its segments; each is durable when its `put` returns.
+    /// Where an index job puts its segments; all are durable when its `flush` returns.
     #[must_use]
     pub fn sink(&self) -> Sink<'_> {
-        Sink { files: &self.files }
+        Sink::new(&self.files)
     }
 
     /// The trees below a root, and the chain up to it.
@@ -79,16 +79,5 @@ impl Store {
             number += 1;
         }
         Ok(newest)
-    }
-}
-
-/// Puts segments into a store.
-pub struct Sink<'a> {
-    files: &'a Files,
-}
-
-impl SegmentSink for Sink<'_> {
-    fn put(&mut self, hash: Hash, stored: &[u8]) -> Result<()> {
-        self.files.put_segment(&hash, stored)
     }
 }

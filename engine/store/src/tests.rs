@@ -106,3 +106,26 @@ fn another_format_and_other_urls_are_refused() {
     assert!(error.message().contains("annals store 9"));
     assert_eq!(Store::open("s3://bucket").err().unwrap().code(), Code::Config);
 }
+
+#[test]
+fn drafts_of_another_process_are_left_alone() {
+    let (dir, store) = store();
+    let taken = (0..5).map(|n| dir.path().join(format!("draft-{}-{n}", std::process::id())));
+    let taken: Vec<_> = taken.collect();
+    taken.iter().for_each(|path| std::fs::write(path, "another's").unwrap());
+    let db = with(&Db::empty(INCARNATION, Options::default()), SCHEMA);
+    let root = indexed(&store, &db, 1);
+    assert!(store.open_root(INCARNATION, root).is_ok());
+    assert!(taken.iter().all(|path| std::fs::read_to_string(path).unwrap() == "another's"));
+}
+
+#[test]
+fn an_abandoned_job_leaves_no_drafts() {
+    use annals_db::build::SegmentSink;
+    let (dir, store) = store();
+    let mut sink = store.sink();
+    sink.put(annals_db::segment::Hash::of(b"x"), b"x").unwrap();
+    drop(sink);
+    let names = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(names.collect::<Vec<_>>(), ["format"]);
+}

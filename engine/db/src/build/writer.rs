@@ -42,6 +42,10 @@ impl<'a> Writer<'a> {
         Writer { build, limits, sink }
     }
 
+    pub(crate) fn flush(&mut self) -> Result<()> {
+        self.sink.flush()
+    }
+
     /// Seals a payload and puts it; the entry has its name and size, the rest is the caller's.
     pub(crate) fn seal(&mut self, kind: Kind, payload: &[u8]) -> Result<Entry> {
         let (hash, stored) = crate::segment::envelope::seal(kind, self.build, payload);
