@@ -133,13 +133,9 @@ impl Binder<'_, '_> {
                 Fixed::Given(at) => {
                     let given = &self.checked.given[*at];
                     let value = values.get(&given.given).cloned().unwrap_or(Datum::Nil);
-                    match self.resolve(given, &value)? {
-                        Some(value) => Datum::Value(value),
-                        None => {
-                            self.nothing = true;
-                            Datum::Nil
-                        }
-                    }
+                    // What names nothing becomes nil, which matches nothing, and is not dropped: inside a not it
+                    // keeps its row.
+                    self.resolve(given, &value)?.into()
                 }
             };
             values.insert(*var, value);
@@ -175,7 +171,7 @@ impl Binder<'_, '_> {
         }
     }
 
-    /// The rows of an input, without repeats; those with a name of nothing are left out.
+    /// The rows of an input, without repeats; what names nothing is nil in its resolved form.
     fn rows(&mut self, form: &RowsInput) -> Result<InputRows, Error> {
         let given = self.argument(form.input)?;
         let refuse = || {
@@ -195,7 +191,8 @@ impl Binder<'_, '_> {
                 .zip(&slots)
                 .map(|(slot, datum)| if slot.is_some() { datum.clone() } else { Datum::Nil })
                 .collect();
-            if self.complete(form, &slots, &mut row)? && seen.insert(row.clone()) {
+            self.complete(form, &slots, &mut row)?;
+            if seen.insert(row.clone()) {
                 rows.push(row);
             }
         }
@@ -204,15 +201,12 @@ impl Binder<'_, '_> {
         Ok(InputRows { rows: rows.len(), cols: (0..width).map(column).collect() })
     }
 
-    /// Adds the resolved forms to a row; false when one names nothing.
-    fn complete(&self, form: &RowsInput, slots: &[Datum], row: &mut Vec<Datum>) -> Result<bool, Error> {
+    /// Adds the resolved forms to a row, nil for what names nothing.
+    fn complete(&self, form: &RowsInput, slots: &[Datum], row: &mut Vec<Datum>) -> Result<(), Error> {
         for (slot, given, _) in &form.resolved {
-            match self.resolve(&self.checked.given[*given], &slots[*slot])? {
-                Some(value) => row.push(Datum::Value(value)),
-                None => return Ok(false),
-            }
+            row.push(self.resolve(&self.checked.given[*given], &slots[*slot])?.into());
         }
-        Ok(true)
+        Ok(())
     }
 
     /// True when an input that binds nothing but must have an element has none.

@@ -24,7 +24,8 @@ pub fn entity(db: &Db, datum: &Datum) -> Result<Option<EntityId>, Error> {
             None => Err(no_identifier(datum)),
         },
         Datum::Value(Value::Tuple(slots)) => lookup(db, slots, datum),
-        Datum::Value(_) | Datum::Char(_) | Datum::Nil => Err(no_identifier(datum)),
+        Datum::Nil => Ok(None),
+        Datum::Value(_) | Datum::Char(_) => Err(no_identifier(datum)),
         Datum::Vector(_) | Datum::Set(_) | Datum::Map(_) => Err(no_identifier(datum)),
     }
 }

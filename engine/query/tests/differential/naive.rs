@@ -106,14 +106,14 @@ fn inputs(checked: &CheckedQuery, db: &Db, args: &[Argument]) -> Vec<Row> {
         }
     }
     for twin in &checked.given {
-        rows.retain_mut(|row| {
+        for row in &mut rows {
             let given = row[&twin.given].clone();
             let resolved = match given.items() {
                 Some(_) => resolve::entity(db, &given).ok().flatten().map(|e| Datum::Value(Value::Ref(e))),
                 None => Some(given),
             };
-            resolved.map(|datum| row.insert(twin.resolved, datum)).is_some()
-        });
+            row.insert(twin.resolved, resolved.unwrap_or(Datum::Nil));
+        }
     }
     rows
 }
@@ -308,7 +308,9 @@ impl Naive<'_> {
         let attribute = resolve::attribute(self.db, &args[2]).expect("the attribute is known");
         let a = Datum::Value(Value::Ref(attribute.id.entity()));
         // In a history, where an entity may have several, the greatest.
-        let found = self.datoms.iter().rev().find(|datom| datom[0] == args[1] && datom[1] == a);
+        let Ok(Some(e)) = resolve::entity(self.db, &args[1]) else { return args[3].clone() };
+        let e = Datum::Value(Value::Ref(e));
+        let found = self.datoms.iter().rev().find(|datom| datom[0] == e && datom[1] == a);
         found.map_or_else(|| args[3].clone(), |datom| datom[2].clone())
     }
 }
