@@ -17,6 +17,8 @@ mod names;
 pub mod number;
 mod regexes;
 mod scalar;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use annals_db::Db;

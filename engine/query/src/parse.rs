@@ -101,3 +101,6 @@ pub(crate) fn elements(form: &Edn) -> Option<&[Edn]> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;
