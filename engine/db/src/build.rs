@@ -149,7 +149,8 @@ impl Job<'_> {
         let continued =
             |change: &Change| avet.contains(&change.a) && (before.contains(&change.a) || self.base.is_none());
         current.retain(continued);
-        history.retain(continued);
+        // What novelty ended of an attribute that enters is known already; only older intervals are missing.
+        history.retain(|change| avet.contains(&change.a));
         if let Some(base) = self.base {
             let mut entered: Vec<AttrId> = avet.difference(before).copied().collect();
             entered.sort_unstable();
@@ -160,7 +161,7 @@ impl Job<'_> {
         Ok(before.difference(avet).copied().collect())
     }
 
-    /// Every row of an attribute, from AEVT and novelty: its live facts, and its closed intervals.
+    /// The rows of an attribute that enters: its live facts, and the intervals closed up to the previous root.
     fn whole(
         &self,
         base: &Base,
@@ -184,12 +185,6 @@ impl Job<'_> {
             let (leaf, rows) = found?;
             history.extend(rows.map(|row| Change::interval(&leaf, row)));
         }
-        let novel = Changes::of(
-            self.db,
-            self.base,
-            &self.db.log(T(base.t().0 + 1), T(self.db.basis().0 + 1), usize::MAX)?,
-        )?;
-        history.extend(novel.ended.into_iter().filter(|change| change.a == a));
         Ok(())
     }
 

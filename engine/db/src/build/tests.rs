@@ -255,6 +255,33 @@ fn statistics_count_live_datoms() {
     assert_eq!(db.base().unwrap().stats.attribute(a).unwrap().datoms, 49);
 }
 
+/// A store that is full after some segments.
+struct Full(usize);
+
+impl SegmentSink for Full {
+    fn put(&mut self, _: Hash, _: &[u8]) -> Result<()> {
+        self.0 = self.0.checked_sub(1).ok_or_else(|| Error::new(Code::DiskFull, "the store is full"))?;
+        Ok(())
+    }
+}
+
+#[test]
+fn a_job_that_cannot_write_fails_and_leaves_its_value_as_it_was() {
+    let port = Arc::default();
+    let (db, _) = indexed(&many(&start(), 0, 40), SMALL, &port);
+    let db = many(&db, 40, 40);
+    let build = Build { incarnation: INCARNATION, raft_index: 99 };
+    for room in [0, 1, 5, 20] {
+        let error = build_within(SMALL, &db, build, Lineage::default(), &mut Full(room)).unwrap_err();
+        assert_eq!(error.code(), Code::DiskFull);
+    }
+    let (db, _) = indexed(&db, SMALL, &port);
+    assert_eq!(
+        db.count(&Range::all(Index::Aevt)).unwrap(),
+        start().count(&Range::all(Index::Aevt)).unwrap() + 240 + 2
+    );
+}
+
 fn segments() -> Vec<(Hash, Arc<[u8]>)> {
     let port = Arc::new(MemoryPort::default());
     let (db, _) = indexed(&many(&start(), 0, 60), SMALL, &port);
