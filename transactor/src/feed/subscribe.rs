@@ -127,6 +127,7 @@ impl<E: Engine> Subscription<E> {
         mut requests: Streaming<v1::SubscribeRequest>,
     ) -> End {
         let mut pulse = self.group.committed().pulse();
+        let mut catalog = self.group.committed().catalog();
         let mut status = self.group.parts().raft.status();
         let mut ticks = interval(HEARTBEAT);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -135,15 +136,20 @@ impl<E: Engine> Subscription<E> {
             return end;
         }
         loop {
+            // Both are marked as seen before they are read: what comes meanwhile is seen in the next round, and a
+            // database whose pulse came while the last message went out is not forgotten.
             pulse.borrow_and_update();
+            if catalog.has_changed().is_ok_and(|changed| changed) {
+                catalog.borrow_and_update();
+                if let Err(end) = self.catalog(&BTreeMap::new(), false).await {
+                    return end;
+                }
+            }
             if let Err(end) = self.catch_up().await {
                 return end;
             }
             let step = tokio::select! {
-                changed = pulse.changed() => match changed {
-                    Ok(()) => self.catalog(&BTreeMap::new(), false).await,
-                    Err(_) => Err(End::Gone),
-                },
+                changed = pulse.changed() => changed.map_err(|_| End::Gone),
                 _ = status.changed() => self.heartbeat().await,
                 _ = ticks.tick() => self.heartbeat().await,
                 request = requests.message() => self.hear(request),
