@@ -1,0 +1,16 @@
+//! The spine in real processes: `annals dev` and its parts, killed, locked out, cut off and misused.
+//!
+//! Every test starts its own servers on free ports under the temporary directory and kills what it started.
+
+#[path = "cluster/bad_input.rs"]
+mod bad_input;
+#[path = "cluster/durability.rs"]
+mod durability;
+#[path = "cluster/failover.rs"]
+mod failover;
+#[path = "cluster/load.rs"]
+mod load;
+#[path = "cluster/server.rs"]
+mod server;
+#[path = "cluster/streams.rs"]
+mod streams;
