@@ -91,6 +91,7 @@ pub fn check(query: &Query, rules: Option<&Edn>, inputs: &[InputShape]) -> Resul
     let mut query = query.clone();
     let databases = arguments::check(&query, inputs)?;
     calls::add_rules(&mut query, rules)?;
+    calls::limit(&query)?;
     calls::resolve(&mut query)?;
     components::find(&mut query)?;
     arguments::check_sources(&query, &databases)?;

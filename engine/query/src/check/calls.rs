@@ -27,6 +27,26 @@ pub(super) fn add_rules(query: &mut Query, rules: Option<&Edn>) -> Result<(), Er
     Ok(())
 }
 
+/// The most clauses of a query with its rules; the checks take time in the square of it at worst.
+const MAX_CLAUSES: usize = 4_000;
+
+/// Refuses a query of too many clauses.
+pub(super) fn limit(query: &Query) -> Result<(), Error> {
+    let mut count = 0;
+    let rules = query.rules.iter().flat_map(|rule| &rule.branches).map(|branch| branch.clauses.as_slice());
+    for clauses in std::iter::once(query.clauses.as_slice()).chain(rules) {
+        visit(clauses, &mut |_| {
+            count += 1;
+            Ok(())
+        })?;
+    }
+    if count <= MAX_CLAUSES {
+        return Ok(());
+    }
+    let message = format!("the query has {count} clauses, and {MAX_CLAUSES} are allowed");
+    Err(Error::new(Code::QueryTooComplex, message).with("limit", MAX_CLAUSES))
+}
+
 /// Sets [`RuleCall::rule`] of every call.
 pub(super) fn resolve(query: &mut Query) -> Result<(), Error> {
     let Query { rules, clauses, inputs, .. } = query;

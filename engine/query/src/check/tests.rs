@@ -96,3 +96,13 @@ fn entities_lead_the_canonical_order() {
         checked.expect("a legal query").canonical.iter().map(|key| key.column).collect();
     assert_eq!(columns, [1, 2, 0, 3]);
 }
+
+#[test]
+fn a_query_of_too_many_clauses_is_refused_at_once() {
+    let clauses: Vec<String> = (0..5000).rev().map(|i| format!("[(inc ?v{i}) ?v{}]", i + 1)).collect();
+    let text = format!("[:find ?v1 :where {} [?e :age ?v0]]", clauses.join(" "));
+    assert_eq!(code(&text, "[]", 0), Some(Code::QueryTooComplex));
+    let chain: Vec<String> = (0..500).map(|i| format!("[(r{i} ?x) (r{} ?x)]", i + 1)).collect();
+    let rules = format!("[{} [(r500 ?x) [?x :age]]]", chain.join(" "));
+    assert_eq!(code("[:find ?x :in $ % :where (r0 ?x)]", &rules, 1), Some(Code::QueryTooComplex));
+}
