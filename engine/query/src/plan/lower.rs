@@ -219,18 +219,31 @@ impl Lowering<'_> {
         let mut required: VarSet = join[..or.required].iter().copied().collect();
         let mut branches = Vec::with_capacity(or.branches.len());
         for branch in &or.branches {
-            let branch = self.conj(branch, scope)?;
-            let bound = self.binds(&branch);
-            required.extend(join.iter().copied().filter(|var| !bound.has(*var)));
-            branches.push(branch);
+            branches.push(self.conj(branch, scope)?);
         }
+        self.require(&join, &branches, &mut required);
         out.push(Node::Or(OrNode { join, required, branches }));
         Ok(())
     }
 
-    /// The variables that a conjunction can bind by itself.
-    fn binds(&self, body: &[Node]) -> VarSet {
+    /// Adds to `required` what some branch cannot bind even from all the others, then what it cannot bind from these.
+    fn require(&self, join: &[VarId], branches: &[Conj], required: &mut VarSet) {
+        for var in join {
+            let others: VarSet = join.iter().copied().filter(|other| other != var).collect();
+            if branches.iter().any(|branch| !self.binds(branch, &others).has(*var)) {
+                required.add(*var);
+            }
+        }
+        for branch in branches {
+            let bound = self.binds(branch, required);
+            required.extend(join.iter().copied().filter(|var| !bound.has(*var)));
+        }
+    }
+
+    /// The variables that a conjunction can bind from `given`.
+    fn binds(&self, body: &[Node], given: &VarSet) -> VarSet {
         let mut bound: VarSet = self.fixed.iter().map(|(var, _)| *var).collect();
+        bound.join(given);
         loop {
             let before = bound.clone();
             for node in body {
