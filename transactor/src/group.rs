@@ -89,6 +89,20 @@ impl<E: Engine> Group<E> {
         Some((leader, status.members.get(&leader)?.0.clone()))
     }
 
+    /// Fails once this member's log has failed: nothing can be written here until it is started again.
+    ///
+    /// # Errors
+    /// `DISK_FULL`, `STORAGE`.
+    pub fn sound(&self) -> Result<(), Error> {
+        let status = self.inner.raft.status();
+        let Some(fault) = status.borrow().fault.clone() else { return Ok(()) };
+        let full = fault.contains("os error 28");
+        let code = if full { Code::DiskFull } else { Code::Storage };
+        let hint =
+            if full { "make room and start it again" } else { "look at its disk, then start it again" };
+        Err(Error::new(code, format!("this member cannot write its log: {fault}")).hint(hint))
+    }
+
     /// Commits a transaction through this member's own writer.
     ///
     /// # Errors
@@ -144,6 +158,7 @@ impl<E: Engine> Group<E> {
     /// # Errors
     /// `NOT_LEADER`, `UNKNOWN_OUTCOME`.
     pub async fn command(&self, command: &Command) -> Result<CommandResult, Error> {
+        self.sound()?;
         let term = *self.inner.raft.leadership().borrow();
         let Some(term) = term else { return Err(Error::new(Code::NotLeader, "this member does not lead")) };
         match self.inner.raft.propose(command.encode(), term).await.await {

@@ -426,3 +426,69 @@ async fn published_roots_let_the_log_go_and_a_restart_begins_there() {
     assert_eq!(client.transact(add_one(1 << 70)).await.unwrap().into_inner().report.unwrap().t, t + 1);
     node.stop().await;
 }
+
+/// A file system of its own, of `size`; `None` where this process may not mount one.
+struct Disk(PathBuf);
+
+impl Disk {
+    fn mount(at: &Path, size: &str) -> Option<Disk> {
+        std::fs::create_dir_all(at).unwrap();
+        let mounted = Process::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
+            .arg(at)
+            .status();
+        mounted.is_ok_and(|status| status.success()).then(|| Disk(at.to_owned()))
+    }
+
+    fn grow(&self, size: &str) {
+        let grown = Process::new("mount").args(["-o", &format!("remount,size={size}")]).arg(&self.0).status();
+        assert!(grown.unwrap().success());
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // What stays mounted if this fails goes with the machine.
+        drop(Process::new("umount").arg("-l").arg(&self.0).status());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_is_told_and_loses_nothing() {
+    let cluster = Cluster::new(1);
+    let mut config = Config::read(&cluster.path(1)).unwrap();
+    let Some(disk) = Disk::mount(&cluster.dir.path().join("disk"), "1m") else {
+        println!("SKIPPED a_full_disk_is_told_and_loses_nothing");
+        return;
+    };
+    config.data_dir = Some(disk.0.join("data"));
+    let node = Node::start(&config, Arc::new(Sums::default())).await.unwrap();
+    cluster.create(1).await;
+    let mut client = TransactServiceClient::new(cluster.channel(1));
+    let (mut acknowledged, mut failures) = (0, Vec::new());
+    for id in 1.. {
+        let mut call = add_one(id);
+        call.tx_data = format!("add {:010000}", 1);
+        match client.transact(call).await {
+            Ok(_) => acknowledged += 1,
+            Err(status) => failures.push(annals_wire::from_status(&status).code()),
+        }
+        assert!(acknowledged < 200, "a disk of 1 MiB is full by now");
+        if failures.len() == 2 {
+            break;
+        }
+    }
+    let told = [annals_edn::Code::UnknownOutcome, annals_edn::Code::DiskFull];
+    assert!(failures[0] == told[0] || failures[0] == told[1], "{failures:?}");
+    assert_eq!(failures[1], told[1]);
+    assert!(cluster.status(1).await.is_some(), "the server lives");
+    node.stop().await;
+
+    disk.grow("64m");
+    let node = Node::start(&config, Arc::new(Sums::default())).await.unwrap();
+    node.ready().await;
+    let tip = node.group().database("sums", None).unwrap().tip();
+    assert!(tip.t == acknowledged || tip.t == acknowledged + 1, "the last one's fate was unknown");
+    assert_eq!(u64::try_from(tip.value.total).unwrap(), tip.t);
+    node.stop().await;
+}

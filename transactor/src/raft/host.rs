@@ -13,7 +13,7 @@ use std::time::Duration;
 use annals_edn::{Code, Error};
 use bytes::Bytes;
 use openraft::async_runtime::watch::WatchReceiver;
-use openraft::errors::{ClientWriteError, LinearizableReadError, RaftError};
+use openraft::errors::{ClientWriteError, Fatal, LinearizableReadError, RaftError};
 use openraft::impls::ProgressResponder;
 use openraft::network::{NetSnapshot, RaftNetworkFactory};
 use openraft::{ReadPolicy, ServerState, SnapshotPolicy};
@@ -109,6 +109,8 @@ pub struct RaftStatus {
     pub role: Role,
     /// All members: what they are and whether they vote.
     pub members: BTreeMap<NodeId, (Member, bool)>,
+    /// Why it has stopped although nobody asked it to: a disk that is full or failing, damage.
+    pub fault: Option<String>,
 }
 
 /// What became of a proposal.
@@ -463,7 +465,7 @@ fn watch_status(
     raft: &Raft,
     id: NodeId,
 ) -> (watch::Receiver<Option<u64>>, watch::Receiver<RaftStatus>) {
-    let mut metrics = raft.server_metrics();
+    let (mut metrics, whole) = (raft.server_metrics(), raft.metrics());
     let initial = status_of(&metrics.borrow_watched());
     let (leadership, leadership_rx) = watch::channel(None);
     let (status, status_rx) = watch::channel(initial);
@@ -480,9 +482,27 @@ fn watch_status(
                 }
             });
             if metrics.changed().await.is_err() {
-                return;
+                break;
             }
         }
+        let fault = match &whole.borrow_watched().running_state {
+            Ok(()) | Err(Fatal::Stopped) => None,
+            Err(fatal) => Some(fatal.to_string()),
+        };
+        if let Some(fault) = &fault {
+            tracing::error!(
+                fault,
+                "raft has stopped; this member takes no more part until it is started again"
+            );
+        }
+        leadership.send_replace(None);
+        status.send_modify(|known| {
+            known.role = Role::Stopped;
+            known.leader = None;
+            known.fault = fault;
+        });
+        // Kept, so that those who watch see a member that has stopped and not a watch that has ended.
+        std::future::pending::<()>().await;
     });
     (leadership_rx, status_rx)
 }
@@ -500,6 +520,7 @@ fn status_of(metrics: &openraft::metrics::RaftServerMetrics<Types>) -> RaftStatu
             ServerState::Shutdown => Role::Stopped,
         },
         members: stored.nodes().map(|(id, member)| (*id, (member.clone(), voters.contains(id)))).collect(),
+        fault: None,
     }
 }
 

@@ -48,7 +48,12 @@ where
     L: Future<Output = Result<T, Error>>,
     R: Future<Output = Result<Response<T>, Status>>,
 {
+    let mut before: Option<Error> = None;
     loop {
+        if let Err(fault) = group.sound() {
+            // What an earlier attempt left unknown stays unknown.
+            return Err(before.filter(|error| error.code() == Code::UnknownOutcome).unwrap_or(fault));
+        }
         let phase = *group.parts().intake.phase().borrow();
         let attempt = match (phase, group.leader_elsewhere()) {
             (Phase::Following { .. }, Some((id, member))) if pass_on => {
@@ -65,6 +70,7 @@ where
         match attempt {
             Err(error) if undecided(&error) && pass_on && Instant::now() + PAUSE < deadline => {
                 tracing::debug!(%error, "trying again");
+                before = Some(error);
                 tokio::time::sleep(PAUSE).await;
             }
             decided => return decided,
