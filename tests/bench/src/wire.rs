@@ -21,12 +21,11 @@ const DATABASE: &str = "bench";
 
 /// Point queries, durable transactions, an import, a large result.
 pub fn wire(report: &mut Report) -> Result<()> {
-    // Four threads: the measuring task, the floor's and the node's connections, and one to spare.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
         let node = Node::start()?;
         let measured = measure(report, &node).await;
-        measured.with_context(|| format!("the node's log is {}", node.log().display()))
+        measured.with_context(|| format!("the node says:\n{}", node.last_words()))
     })
 }
 

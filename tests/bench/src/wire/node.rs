@@ -12,6 +12,8 @@ use crate::data::Scratch;
 
 /// How long the node may take until it serves.
 const START: Duration = Duration::from_secs(30);
+/// Lines of the node's log that an error shows.
+const LAST_WORDS: usize = 20;
 /// Between two looks whether it does.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -60,14 +62,20 @@ impl Node {
         Ok(String::from_utf8(ran.stdout)?)
     }
 
-    /// Where the node writes what it has to say.
-    pub fn log(&self) -> PathBuf {
-        self.folder.path().join("node.log")
+    /// The last lines that the node wrote.
+    pub fn last_words(&self) -> String {
+        let log = std::fs::read_to_string(self.log()).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(LAST_WORDS)..].join("\n")
     }
 
     /// A folder on the disk that the node writes to.
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.path().join("node.log")
     }
 
     fn profile(&self) -> PathBuf {
@@ -81,8 +89,7 @@ impl Node {
                 bail!("the node ended with {status}: {}", std::fs::read_to_string(self.log())?);
             }
             if Instant::now() > deadline {
-                let log = std::fs::read_to_string(self.log())?;
-                bail!("the node does not serve after {} s: {log}", START.as_secs());
+                bail!("the node does not serve after {} s:\n{}", START.as_secs(), self.last_words());
             }
             std::thread::sleep(LOOK);
         }
