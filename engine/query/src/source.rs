@@ -43,6 +43,8 @@ pub(crate) struct Request {
     pub index: Index,
     /// bounds of the value
     pub bounds: (Bound<Value>, Bound<Value>),
+    /// the fixed value is what a variable holds: it is compared, not read as an identifier
+    pub identity: bool,
     /// rows before this value of the index's leading free component may be left out
     pub start: Option<Datum>,
 }

@@ -317,5 +317,13 @@ fn edge_request(pattern: &crate::plan::logic::DataPattern, wanted: &[usize]) -> 
     let (attribute, _) = positions(&Reading::Data(pattern.clone()));
     let wanted = (0..5).map(|i| wanted.contains(&i)).collect();
     let bounds = (Bound::Unbounded, Bound::Unbounded);
-    Request { attribute, fixed: vec![None; 5], wanted, index: Index::Aevt, bounds, start: None }
+    Request {
+        attribute,
+        fixed: vec![None; 5],
+        wanted,
+        index: Index::Aevt,
+        bounds,
+        identity: false,
+        start: None,
+    }
 }

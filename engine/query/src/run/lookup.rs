@@ -97,7 +97,7 @@ impl Ask {
         outs.iter().chain(&tests).for_each(|(i, _)| wanted[*i] = true);
         let open = (std::ops::Bound::Unbounded, std::ops::Bound::Unbounded);
         let index = annals_db::Index::Aevt;
-        let request = Request { attribute, fixed, wanted, index, bounds: open, start: None };
+        let request = Request { attribute, fixed, wanted, index, bounds: open, identity: false, start: None };
         Ask { request, by, outs, tests }
     }
 

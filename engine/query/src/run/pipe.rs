@@ -197,7 +197,7 @@ fn request(
         Bound::Unbounded => Bound::Unbounded,
     };
     let bounds = (bound(&scan.bounds.0), bound(&scan.bounds.1));
-    (Request { attribute, fixed, wanted, index: scan.index, bounds, start }, outs)
+    (Request { attribute, fixed, wanted, index: scan.index, bounds, identity: false, start }, outs)
 }
 
 fn value_of(left: &Frame, var: VarId) -> Option<Value> {

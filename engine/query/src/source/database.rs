@@ -121,6 +121,15 @@ impl Database<'_> {
         resolve::attribute(self.0, datum).ok()
     }
 
+    /// A fixed value as one of the attribute; `None` when none can be equal to it.
+    fn value(&self, request: &Request, a: &Attribute, datum: &Datum) -> Result<Option<Value>, Error> {
+        if !request.identity {
+            return resolve::value(self.0, a, datum);
+        }
+        let held = values_of(&DatumColumn::from_data(vec![datum.clone()]), a.value_type);
+        Ok(held.map(|(column, _)| column.get(0).to_value()))
+    }
+
     fn known(
         &self,
         request: &Request,
@@ -128,7 +137,7 @@ impl Database<'_> {
         attribute: &Attribute,
     ) -> Result<Option<Part>, Error> {
         let value = match &request.fixed[V] {
-            Some(datum) => match resolve::value(self.0, attribute, datum)? {
+            Some(datum) => match self.value(request, attribute, datum)? {
                 Some(value) => Some(value),
                 None => return Ok(None),
             },
@@ -169,7 +178,7 @@ impl Database<'_> {
         let mut parts = Vec::new();
         for attribute in attributes {
             // An identifier that names nothing for this attribute matches nothing of it.
-            let Ok(Some(value)) = resolve::value(self.0, attribute, datum) else { continue };
+            let Ok(Some(value)) = self.value(request, attribute, datum) else { continue };
             let ty = Some(attribute.value_type);
             let part = match entity {
                 Some(e) => Part { range: Range::entity_attr(e, attribute.id), ty, value: Some(value) },
@@ -302,6 +311,7 @@ impl Database<'_> {
     fn one_by_one(&self, request: &Request, by: usize, keys: &DatumColumn) -> Result<Found, Error> {
         let mut found = Found::default();
         let mut request = request.clone();
+        request.identity = by == V;
         for i in 0..keys.len() {
             let key = keys.get(i);
             let is_id = key.value().is_some_and(|value| value.as_ref().as_integer().is_some());
