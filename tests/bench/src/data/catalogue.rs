@@ -1,5 +1,6 @@
 //! A catalogue of releases as files of entity maps, in the order of import.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use annals_edn::{Edn, Forms, Keyword, Node};
@@ -77,6 +78,18 @@ fn first(files: &[(String, String)], file: &str, attribute: &str) -> Result<Opti
         Some(Node::Str(text)) => Some(text.to_string()),
         _ => None,
     })
+}
+
+/// How many values of `attribute` the maps of `text` have; an entity may be told of in several maps.
+///
+/// # Errors
+/// Malformed EDN.
+pub fn distinct(text: &str, attribute: &str) -> Result<usize> {
+    let mut values = HashSet::new();
+    for form in Forms::new(text) {
+        values.extend(get(&form?, attribute).map(Edn::to_string));
+    }
+    Ok(values.len())
 }
 
 fn get<'a>(form: &'a Edn, name: &str) -> Option<&'a Edn> {

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use annals_client::{Client, Read};
-use annals_edn::{Forms, Node as Form};
+use annals_edn::Node as Form;
 use annals_wire::v1::DatabaseOptions;
 use anyhow::{Context, Result, ensure};
 
 use super::node::Node;
 use super::{DATABASE, SUITE, figure};
-use crate::data::catalogue::catalogue;
+use crate::data::catalogue::{catalogue, distinct};
 use crate::report::Report;
 
 /// Items that point queries look up.
@@ -64,7 +64,7 @@ pub async fn import(report: &mut Report, node: &Node, client: &Client) -> Result
         files.push(path);
     }
     let (_, releases) = data.set.files.iter().find(|(name, _)| name == "releases").context("no releases")?;
-    let expected = Forms::new(releases).count() as u64;
+    let expected = distinct(releases, "release/gid")? as u64;
     let mut rates = Vec::new();
     for n in 0..IMPORTS {
         let database = format!("import-{n}");
