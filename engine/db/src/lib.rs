@@ -3,7 +3,7 @@
 //! What it is not: it knows no socket, clock or source of randomness; instants and ids come in as parameters, segments
 //! come through a synchronous port. Called by the query engine, the peer library and the transactors.
 //!
-//! Reading order: [`id`], [`value`], [`datom`], [`schema`], [`column`], [`order`], then the indexes and the database value.
+//! Reading order: [`id`], [`value`], [`datom`], [`schema`], [`mod@column`], [`order`], then the indexes and the database value.
 
 pub mod bootstrap;
 pub mod build;

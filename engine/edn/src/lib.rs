@@ -5,7 +5,7 @@
 //! Reading fails with a spanned [`Error`]; depth and size are limited, so hostile input costs time linear in its length.
 //!
 //! Layout: [`tree`] the values, [`reader`] text to tree, [`instant`] dates and times, [`writer`] tree to text, [`error`]
-//! kinds, codes and errors, [`render`] an error shown under its line of source.
+//! kinds, codes and errors, [`mod@render`] an error shown under its line of source.
 
 pub mod error;
 pub mod instant;

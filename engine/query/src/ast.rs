@@ -1,4 +1,4 @@
-//! The query as a tree: what [`crate::parse`] makes of EDN and what the planner plans from once [`crate::check`] has
+//! The query as a tree: what [`mod@crate::parse`] makes of EDN and what the planner plans from once [`mod@crate::check`] has
 //! passed it.
 //!
 //! Normalised: `or` is an or-join and `not` a not-join, names are numbers, a variable inside a not, an or or a rule
@@ -72,7 +72,7 @@ pub struct Query {
     pub sources: Vec<Source>,
     /// every constant of the query and its rules
     pub constants: Vec<Constant>,
-    /// the rules that `%` holds; empty before [`crate::check`]
+    /// the rules that `%` holds; empty before [`mod@crate::check`]
     pub rules: Vec<Rule>,
 }
 
@@ -398,7 +398,7 @@ pub struct RuleCall {
     pub source: SourceId,
     /// its name
     pub name: Symbol,
-    /// index into [`Query::rules`], set by [`crate::check`]
+    /// index into [`Query::rules`], set by [`mod@crate::check`]
     pub rule: usize,
     /// one a head variable
     pub args: Vec<Term>,

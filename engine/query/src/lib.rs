@@ -3,10 +3,10 @@
 //! What it is not: it knows no socket, clock or source of randomness. Deadlines reach it as a cancel flag, seeds as
 //! parameters. Called by the peer library, and by the transactor for stored functions.
 //!
-//! Reading order: [`ast`] the tree, [`parse`] EDN to tree, [`check`] what must hold before anything runs, [`resolve`]
+//! Reading order: [`ast`] the tree, [`mod@parse`] EDN to tree, [`mod@check`] what must hold before anything runs, [`resolve`]
 //! constants against a database, [`datum`] what flows, [`functions`] what is called; then [`prepare`] the entry,
 //! [`plan`] logical form and search, [`bind`] arguments, [`source`] what patterns read, [`run`] steps over batches,
-//! [`rows`], [`order`] and [`group`] the result; [`pull`], [`answer`].
+//! [`rows`], [`order`] and [`group`] the result; [`pull`], [`mod@answer`].
 
 pub mod answer;
 pub mod ast;

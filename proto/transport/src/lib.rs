@@ -1,10 +1,10 @@
 //! How the contract is carried: TLS, HTTP/2, health, certificates, and the stack every call passes.
 //!
 //! Only this crate knows rustls and tower. It knows no service and no database: processes give a [`Server`] their
-//! services as [`Routes`], clients get a [`Channel`] from [`connect`].
+//! services as [`Routes`], clients get a [`Channel`] from [`mod@connect`].
 //!
 //! Layout: [`identity`] who calls, [`access`] what they may; [`authority`] and [`tls`] certificates; [`server`] the
-//! listener, [`health`] its readiness, `stack` what calls pass; [`connect`](mod@connect) the client's end;
+//! listener, [`health`] its readiness, `stack` what calls pass; [`mod@connect`](mod@connect) the client's end;
 //! [`telemetry`] logs.
 
 pub mod access;
