@@ -94,10 +94,11 @@ impl Ring {
             return Read::Diverged;
         }
         let mut bytes = 0;
+        // A frame is in the ring a moment before the tip says so: what is read ahead would look like another history.
         let within = |frame: &&RingFrame| {
             let first = bytes == 0;
             bytes += frame.encoded.len();
-            first || bytes <= max_bytes
+            frame.t <= tip.0 && (first || bytes <= max_bytes)
         };
         Read::Frames(self.frames.range(start..).take_while(within).cloned().collect())
     }

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use annals_client::{Client, Edn, Read, Results, Row, TxId};
 use annals_edn::Node;
 use annals_wire::v1;
+use annals_wire::v1::TimePoint;
+use annals_wire::v1::time_point::Point;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -124,11 +126,13 @@ fn long(form: &Edn) -> i64 {
 pub async fn counts(client: &Client) -> BTreeMap<i64, usize> {
     let mut counts = BTreeMap::new();
     let results = client.query(DATABASE, ITEMS, &[], &Read::default()).await.expect("the query");
+    // Both at one basis: what was in flight may still commit between the two reads.
+    let end = TimePoint { point: Some(Point::TOrTx(results.header().basis_t as i64 + 1)) };
     for row in rows(results).await {
         *counts.entry(long(&row[1])).or_default() += 1;
     }
     let mut logged: BTreeMap<i64, usize> = BTreeMap::new();
-    let log = client.log(DATABASE, None, None, &Read::default()).await.expect("the log");
+    let log = client.log(DATABASE, None, Some(end), &Read::default()).await.expect("the log");
     for row in rows(log).await {
         // t, then the datom.
         if row[2].to_string() == ":item/n" {
