@@ -1,10 +1,13 @@
 //! The one error of the product: a [`Kind`] that says what the caller must do, a [`Code`] that says what happened,
 //! a message, and where there is source text the [`Span`] at fault and a hint that mends it.
 
+mod code;
+
 use std::borrow::Cow;
 use std::fmt;
 
 use crate::tree::Span;
+pub use code::Code;
 
 /// What the caller must do about an error: the nine anomaly categories. Decides the gRPC status and the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,171 +32,50 @@ pub enum Kind {
     Busy,
 }
 
-macro_rules! codes {
-    ($($kind:ident { $($variant:ident => $text:literal),* $(,)? })*) => {
-        /// What happened. One variant a situation; its text is stable and documented.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        #[allow(missing_docs)]
-        pub enum Code { $($($variant),*),* }
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Kind; 9] = [
+        Kind::Unavailable,
+        Kind::Interrupted,
+        Kind::Incorrect,
+        Kind::Forbidden,
+        Kind::Unsupported,
+        Kind::NotFound,
+        Kind::Conflict,
+        Kind::Fault,
+        Kind::Busy,
+    ];
 
-        impl Code {
-            /// Every code, in the order of the table.
-            pub const ALL: &'static [Code] = &[$($(Code::$variant),*),*];
-
-            /// The stable name, UPPER_SNAKE.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
-                match self { $($(Code::$variant => $text),*),* }
-            }
-
-            /// The kind this code belongs to.
-            #[must_use]
-            pub fn kind(self) -> Kind {
-                match self { $($(Code::$variant => Kind::$kind),*),* }
-            }
-
-            /// The code of that name.
-            #[must_use]
-            pub fn from_name(name: &str) -> Option<Code> {
-                Code::ALL.iter().copied().find(|code| code.as_str() == name)
-            }
+    /// The anomaly category's name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Unavailable => "unavailable",
+            Kind::Interrupted => "interrupted",
+            Kind::Incorrect => "incorrect",
+            Kind::Forbidden => "forbidden",
+            Kind::Unsupported => "unsupported",
+            Kind::NotFound => "not-found",
+            Kind::Conflict => "conflict",
+            Kind::Fault => "fault",
+            Kind::Busy => "busy",
         }
-    };
-}
+    }
 
-codes! {
-    Unavailable {
-        NotLeader => "NOT_LEADER",
-        UnknownOutcome => "UNKNOWN_OUTCOME",
-        Unreachable => "UNREACHABLE",
-        NotReady => "NOT_READY",
-        Draining => "DRAINING",
-        SegmentUnavailable => "SEGMENT_UNAVAILABLE",
-        BasisNotReached => "BASIS_NOT_REACHED",
-        StreamStalled => "STREAM_STALLED",
-    }
-    Interrupted {
-        Cancelled => "CANCELLED",
-        DeadlineExceeded => "DEADLINE_EXCEEDED",
-    }
-    Incorrect {
-        EdnUnexpectedEof => "EDN_UNEXPECTED_EOF",
-        EdnUnbalanced => "EDN_UNBALANCED",
-        EdnTooDeep => "EDN_TOO_DEEP",
-        EdnInvalidString => "EDN_INVALID_STRING",
-        EdnInvalidToken => "EDN_INVALID_TOKEN",
-        EdnInvalidNumber => "EDN_INVALID_NUMBER",
-        EdnDuplicateKey => "EDN_DUPLICATE_KEY",
-        EdnOddMap => "EDN_ODD_MAP",
-        EdnUnknownTag => "EDN_UNKNOWN_TAG",
-        EdnBadInst => "EDN_BAD_INST",
-        EdnBadUuid => "EDN_BAD_UUID",
-        EdnBadTagged => "EDN_BAD_TAGGED",
-        EdnTrailing => "EDN_TRAILING",
-        NilValue => "NIL_VALUE",
-        NotTransactionData => "NOT_TRANSACTION_DATA",
-        NotAnEntity => "NOT_AN_ENTITY",
-        NotAnAttribute => "NOT_AN_ATTRIBUTE",
-        NotAKeyword => "NOT_A_KEYWORD",
-        NotADataFunction => "NOT_A_DATA_FUNCTION",
-        WrongTypeForAttribute => "WRONG_TYPE_FOR_ATTRIBUTE",
-        DatomsConflict => "DATOMS_CONFLICT",
-        InvalidCas => "INVALID_CAS",
-        InvalidCasMany => "INVALID_CAS_MANY",
-        InvalidEntityId => "INVALID_ENTITY_ID",
-        InvalidLookupRef => "INVALID_LOOKUP_REF",
-        LookupRefAttrNotUnique => "LOOKUP_REF_ATTR_NOT_UNIQUE",
-        InvalidNestedEntity => "INVALID_NESTED_ENTITY",
-        TempidNotAnEntity => "TEMPID_NOT_AN_ENTITY",
-        PastTxInstant => "PAST_TX_INSTANT",
-        FutureTxInstant => "FUTURE_TX_INSTANT",
-        ResetTxInstant => "RESET_TX_INSTANT",
-        SchemaWithoutInstall => "SCHEMA_WITHOUT_INSTALL",
-        NotInSystemPartition => "NOT_IN_SYSTEM_PARTITION",
-        AttributeIdentMissing => "ATTRIBUTE_IDENT_MISSING",
-        InvalidInstallAttribute => "INVALID_INSTALL_ATTRIBUTE",
-        InvalidAlterAttribute => "INVALID_ALTER_ATTRIBUTE",
-        UniqueWithoutIndex => "UNIQUE_WITHOUT_INDEX",
-        UniqueViolation => "UNIQUE_VIOLATION",
-        CardinalityViolation => "CARDINALITY_VIOLATION",
-        UnsupportedAlterSchema => "UNSUPPORTED_ALTER_SCHEMA",
-        InvalidTupleValue => "INVALID_TUPLE_VALUE",
-        AttrPred => "ATTR_PRED",
-        EntityAttr => "ENTITY_ATTR",
-        EntityPred => "ENTITY_PRED",
-        CycleInAffinity => "CYCLE_IN_AFFINITY",
-        ReservedNamespace => "RESERVED_NAMESPACE",
-        ValueOutOfRange => "VALUE_OUT_OF_RANGE",
-        TransactionIdReused => "TX_ID_REUSED",
-        TransactionIdInvalid => "TX_ID_INVALID",
-        QueryEmpty => "QUERY_EMPTY",
-        InvalidQuery => "INVALID_QUERY",
-        InvalidClause => "INVALID_CLAUSE",
-        InvalidAggregate => "INVALID_AGGREGATE",
-        UnboundQueryVariables => "UNBOUND_QUERY_VARIABLES",
-        InsufficientBinding => "INSUFFICIENT_BINDING",
-        NotABindingForm => "NOT_A_BINDING_FORM",
-        InvalidDataSource => "INVALID_DATA_SOURCE",
-        TooFewInputs => "TOO_FEW_INPUTS",
-        ArgsMismatch => "ARGS_MISMATCH",
-        UnknownFunction => "UNKNOWN_FUNCTION",
-        UnknownRule => "UNKNOWN_RULE",
-        InvalidRule => "INVALID_RULE",
-        Unstratifiable => "UNSTRATIFIABLE",
-        FunctionFailed => "FUNCTION_FAILED",
-        DivisionByZero => "DIVISION_BY_ZERO",
-        IntegerOverflow => "INTEGER_OVERFLOW",
-        AttributeNotIndexed => "ATTRIBUTE_NOT_INDEXED",
-        InvalidPull => "INVALID_PULL",
-        InvalidAttrSpec => "INVALID_ATTR_SPEC",
-        InvalidRecurLimit => "INVALID_RECUR_LIMIT",
-        PullDuplicateAttribute => "PULL_DUPLICATE_ATTRIBUTE",
-        InvalidView => "INVALID_VIEW",
-        InvalidArgument => "INVALID_ARGUMENT",
-        DbName => "DB_NAME",
-        CursorInvalid => "CURSOR_INVALID",
-        CursorMismatch => "CURSOR_MISMATCH",
-        CursorExpired => "CURSOR_EXPIRED",
-        BasisCollected => "BASIS_COLLECTED",
-        Config => "CONFIG",
-        DataDirInvalid => "DATA_DIR_INVALID",
-        FormatUnsupported => "FORMAT_UNSUPPORTED",
-    }
-    Forbidden {
-        Unauthenticated => "UNAUTHENTICATED",
-        RoleMissing => "ROLE_MISSING",
-        XformNotAllowed => "XFORM_NOT_ALLOWED",
-    }
-    Unsupported {
-        Unsupported => "UNSUPPORTED",
-    }
-    NotFound {
-        DbNotFound => "DB_NOT_FOUND",
-        FileNotFound => "FILE_NOT_FOUND",
-        TransactionNotFound => "TX_NOT_FOUND",
-    }
-    Conflict {
-        CasFailed => "CAS_FAILED",
-        UniqueConflict => "UNIQUE_CONFLICT",
-        DbExists => "DB_EXISTS",
-        DataDirLocked => "DATA_DIR_LOCKED",
-        Diverged => "DIVERGED",
-    }
-    Fault {
-        Internal => "INTERNAL",
-        DataLoss => "DATA_LOSS",
-        Storage => "STORAGE",
-        DamagedLog => "DAMAGED_LOG",
-    }
-    Busy {
-        Overloaded => "OVERLOADED",
-        TransactionTooLarge => "TX_TOO_LARGE",
-        MessageTooLarge => "MESSAGE_TOO_LARGE",
-        QueryTooComplex => "QUERY_TOO_COMPLEX",
-        MemoryBudgetExceeded => "MEMORY_BUDGET_EXCEEDED",
-        RowsBudgetExceeded => "ROWS_BUDGET_EXCEEDED",
-        PullTooDeep => "PULL_TOO_DEEP",
-        DiskFull => "DISK_FULL",
+    /// What it means for the caller, in one sentence.
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Kind::Unavailable => "Nobody answered; the same call may succeed later.",
+            Kind::Interrupted => "Stopped before it was done: cancelled, or its deadline passed.",
+            Kind::Incorrect => "The request is wrong and stays wrong: correct it.",
+            Kind::Forbidden => "The caller may not do this.",
+            Kind::Unsupported => "This version does not offer it.",
+            Kind::NotFound => "The thing named does not exist.",
+            Kind::Conflict => "The state of the database is against it: read again and decide anew.",
+            Kind::Fault => "A defect or damage on our side.",
+            Kind::Busy => "Too much at once: retry after a pause, or ask for less.",
+        }
     }
 }
 

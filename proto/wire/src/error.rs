@@ -71,22 +71,6 @@ pub fn grpc_code(code: Code) -> tonic::Code {
     }
 }
 
-/// The anomaly category's name.
-#[must_use]
-pub fn kind_name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Unavailable => "unavailable",
-        Kind::Interrupted => "interrupted",
-        Kind::Incorrect => "incorrect",
-        Kind::Forbidden => "forbidden",
-        Kind::Unsupported => "unsupported",
-        Kind::NotFound => "not-found",
-        Kind::Conflict => "conflict",
-        Kind::Fault => "fault",
-        Kind::Busy => "busy",
-    }
-}
-
 /// The error as a status with details.
 #[must_use]
 pub fn to_status(error: &Error) -> Status {
@@ -109,7 +93,7 @@ fn metadata(error: &Error) -> BTreeMap<String, String> {
         .take(FACTS_MAX)
         .map(|(name, value)| (name.to_string(), cut(value, FACT_BYTES_MAX).to_owned()))
         .collect();
-    facts.insert("anomaly".into(), kind_name(error.kind()).into());
+    facts.insert("anomaly".into(), error.kind().name().into());
     if let Some(span) = error.span() {
         facts.insert("span".into(), format!("{}..{}", span.start, span.end));
     }
