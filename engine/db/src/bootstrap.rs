@@ -23,6 +23,9 @@ pub const MAX_ELEMENTS: u32 = 1 << 20;
 /// The entity counter of a database without transactions.
 pub const FIRST_COUNTER: u64 = 1000;
 
+/// The same where attributes need not be declared: ids count from 1 in the partition of explicit ids.
+pub const FIRST_FREE_COUNTER: u64 = 1;
+
 /// `:db.part/db`, the entity whose `:db.install/…` facts list what is installed.
 pub const PART_DB: EntityId = element(1);
 /// `:db.part/tx`
@@ -167,13 +170,13 @@ fn properties(attribute: &Attribute) -> Vec<(AttrId, Value)> {
     };
     let mut facts = vec![
         (attr::IDENT, Value::Keyword(attribute.ident.clone())),
-        (attr::VALUE_TYPE, Value::Ref(type_entity(attribute.value_type))),
         (attr::CARDINALITY, Value::Ref(cardinality)),
     ];
+    facts.extend(attribute.value_type.map(|ty| (attr::VALUE_TYPE, Value::Ref(type_entity(ty)))));
     if attribute.unique.is_some() {
         facts.push((attr::UNIQUE, Value::Ref(UNIQUE_IDENTITY)));
     }
-    if attribute.value_type == ValueType::Tuple {
+    if attribute.value_type == Some(ValueType::Tuple) {
         facts.push((attr::TUPLE_TYPE, Value::Keyword(Keyword::new("db.type/keyword"))));
     }
     if attribute.indexed {
@@ -186,7 +189,7 @@ fn attributes() -> impl Iterator<Item = Attribute> {
     ATTRIBUTES.iter().map(|&(id, ident, value_type, cardinality, unique)| Attribute {
         id: AttrId(id),
         ident: Keyword::new(ident),
-        value_type,
+        value_type: Some(value_type),
         cardinality,
         unique,
         indexed: AttrId(id) == attr::TX_INSTANT,
@@ -222,6 +225,23 @@ fn build_schema() -> Schema {
         composites: Vec::new(),
         revision: 0,
     }
+}
+
+/// True for idents in the namespaces that the database keeps for itself: `db`, `annals`, and what begins with `db.` or
+/// `annals.`.
+#[must_use]
+pub fn is_reserved(ident: &Keyword) -> bool {
+    let namespace = ident.namespace().unwrap_or_default();
+    let own =
+        |own: &str| namespace.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    own("db") || own("annals")
+}
+
+/// What a transaction is told that would install more than [`MAX_ELEMENTS`].
+pub(crate) fn no_more_elements() -> annals_edn::Error {
+    let message = format!("the database has {MAX_ELEMENTS} schema elements, no more fit");
+    annals_edn::Error::new(annals_edn::Code::InvalidInstallAttribute, message)
+        .with("limit", format!("{MAX_ELEMENTS} schema elements"))
 }
 
 /// The partition that the schema element `part` names if it is one: its number is the element's counter.

@@ -145,9 +145,10 @@ pub enum Column {
 }
 
 impl Column {
-    /// An empty column fit for values of `ty`.
+    /// An empty column fit for values of `ty`; of none, for values of any type.
     #[must_use]
-    pub fn of(ty: ValueType) -> Column {
+    pub fn of(ty: impl Into<Option<ValueType>>) -> Column {
+        let Some(ty) = ty.into() else { return Column::Mixed(Vec::new()) };
         match ty {
             ValueType::Boolean => Column::Boolean(Vec::new()),
             ValueType::Long => Column::Long(Vec::new()),

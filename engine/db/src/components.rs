@@ -236,7 +236,7 @@ fn references(db: &Db, parts: &[Edn], seek: bool) -> Result<Option<Vec<Range>>> 
 }
 
 fn reference_attributes(db: &Db) -> Vec<AttrId> {
-    let references = db.schema().attributes().filter(|a| a.value_type == ValueType::Ref);
+    let references = db.schema().attributes().filter(|a| a.is_ref());
     let mut ids: Vec<AttrId> = references.map(|a| a.id).collect();
     ids.sort_unstable();
     ids
@@ -263,21 +263,21 @@ fn value(db: &Db, attribute: &Attribute, form: &Edn, seek: bool) -> Result<Optio
     if seek {
         return least_from(db, attribute, form);
     }
-    if attribute.value_type == ValueType::Ref {
+    if attribute.is_ref() {
         return Ok(target(db, form)?.map(Value::Ref));
     }
     let equal =
-        || number(form).and_then(|number| rounded_up(attribute.value_type, &number)).filter(|found| found.1);
+        || number(form).and_then(|number| rounded_up(attribute.value_type?, &number)).filter(|found| found.1);
     Ok(lookup_value(db, attribute, form).or_else(|| equal().map(|found| found.0)))
 }
 
 /// The least value of the attribute's type that is not below `form`.
 fn least_from(db: &Db, attribute: &Attribute, form: &Edn) -> Result<Option<Value>> {
-    if attribute.value_type == ValueType::Ref {
+    if attribute.is_ref() {
         return Ok(target(db, form)?.map(Value::Ref));
     }
     let near =
-        || number(form).and_then(|number| rounded_up(attribute.value_type, &number)).map(|found| found.0);
+        || number(form).and_then(|number| rounded_up(attribute.value_type?, &number)).map(|found| found.0);
     Ok(lookup_value(db, attribute, form).or_else(near))
 }
 
@@ -368,7 +368,7 @@ fn walk_values(db: &Db, attribute: &Attribute, rest: &[Edn], reverse: bool) -> R
 }
 
 fn walk_entities(db: &Db, attribute: &Attribute, rest: &[Edn], reverse: bool) -> Result<Option<Range>> {
-    if attribute.value_type != ValueType::Ref {
+    if !attribute.is_ref() {
         let message = format!("{} is no reference, so it leads to no entities", attribute.ident);
         return Err(Error::new(Code::InvalidPull, message).with("attribute", &attribute.ident));
     }

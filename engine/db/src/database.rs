@@ -26,7 +26,7 @@ use crate::novelty::{Layer, Marks, Tuning};
 use crate::range::{Columns, Range};
 pub use crate::scan::Scan;
 use crate::scan::window::Window;
-use crate::schema::{Cardinality, Schema};
+use crate::schema::{Attribute, Cardinality, Schema};
 use crate::segment::Base;
 use known::Known;
 pub use line::Transaction;
@@ -47,6 +47,14 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Options { schema_on_write: true, keep_history: true }
+    }
+}
+
+impl Options {
+    /// The entity counter at t 0.
+    #[must_use]
+    pub fn first_counter(self) -> u64 {
+        if self.schema_on_write { bootstrap::FIRST_COUNTER } else { bootstrap::FIRST_FREE_COUNTER }
     }
 }
 
@@ -128,7 +136,7 @@ impl Db {
             layers: fresh_layers(T(0), tuning),
             view: View::default(),
             basis: T(0),
-            next_counter: bootstrap::FIRST_COUNTER,
+            next_counter: options.first_counter(),
             last_instant: i64::MIN,
         }
     }
@@ -202,6 +210,12 @@ impl Db {
     #[must_use]
     pub fn scan(&self, range: &Range, columns: Columns) -> Scan<'_> {
         Scan::new(self, range, columns)
+    }
+
+    /// The same value with further attributes in its schema, as if they had always been there.
+    pub(crate) fn with_attributes(&self, made: &boxcar::Vec<Attribute>) -> Db {
+        let schema = self.known.schema.with(made.iter().map(|(_, attribute)| attribute));
+        Db { known: Arc::new(self.known.with_schema(schema)), ..self.clone() }
     }
 
     pub(crate) fn layers(&self) -> &[Held] {

@@ -35,6 +35,9 @@ impl EntityId {
     /// The greatest legal id.
     pub const MAX: EntityId = EntityId((1 << 62) - 1);
 
+    /// The greatest counter.
+    pub const MAX_COUNTER: u64 = COUNTER_MASK;
+
     /// From its parts. `counter` must fit 42 bits, `partition` 20.
     #[must_use]
     pub const fn new(partition: Partition, counter: u64) -> Self {

@@ -56,6 +56,43 @@ fn tagged(ty: ValueType, tag: &str, inner: &Edn) -> Option<Value> {
     }
 }
 
+/// The form as a value of the type that it is written in; a vector of 2 to 8 such values is a tuple, in which nil is an
+/// empty slot. `None` when it is no value.
+#[must_use]
+pub fn free_literal(form: &Edn) -> Option<Value> {
+    let ty = match &form.node {
+        Node::Vector(slots) | Node::List(slots) => {
+            let slot = |form: &Edn| match &form.node {
+                Node::Nil => Some(None),
+                Node::Vector(_) | Node::List(_) => None,
+                _ => free_literal(form).map(Some),
+            };
+            let slots: Option<Vec<Option<Value>>> = slots.iter().map(slot).collect();
+            return slots
+                .filter(|slots| (2..=8).contains(&slots.len()))
+                .map(|slots| Value::Tuple(slots.into()));
+        }
+        Node::Str(_) => ValueType::String,
+        Node::Long(_) => ValueType::Long,
+        Node::Bool(_) => ValueType::Boolean,
+        Node::Double(_) => ValueType::Double,
+        Node::Instant(_) => ValueType::Instant,
+        Node::Uuid(_) => ValueType::Uuid,
+        Node::Keyword(_) => ValueType::Keyword,
+        Node::Symbol(_) => ValueType::Symbol,
+        Node::BigInt(_) => ValueType::BigInt,
+        Node::BigDec(_) => ValueType::BigDec,
+        Node::Tagged(tag, _) => match tag.as_str() {
+            "float" => ValueType::Float,
+            "uri" => ValueType::Uri,
+            "bytes" => ValueType::Bytes,
+            _ => return None,
+        },
+        _ => return None,
+    };
+    literal(ty, form)
+}
+
 /// A keyword, or what stands for one: text with its colon, a symbol.
 #[must_use]
 pub fn keyword(form: &Edn) -> Option<Keyword> {
@@ -187,7 +224,8 @@ fn unknown_attribute(form: &Edn) -> Error {
 /// The value of a lookup ref, `None` when no entity can have it. Integers are one kind here, idents stand for refs.
 #[must_use]
 pub fn lookup_value(db: &Db, attribute: &Attribute, form: &Edn) -> Option<Value> {
-    match (attribute.value_type, &form.node) {
+    let Some(ty) = attribute.value_type else { return free_literal(form) };
+    match (ty, &form.node) {
         (ValueType::Long, Node::BigInt(n)) => i64::try_from(n.as_ref()).ok().map(Value::Long),
         (ValueType::BigInt, Node::Long(n)) => Some(Value::BigInt(Arc::new((*n).into()))),
         (ValueType::Ref, Node::Keyword(ident)) => db.schema().entid(ident).map(Value::Ref),
@@ -217,7 +255,7 @@ pub fn slot_types(db: &Db, attribute: &Attribute, len: usize) -> Option<Vec<Valu
         TupleKind::Homogeneous(ty) => (2..=8).contains(&len).then(|| vec![*ty; len]),
         TupleKind::Heterogeneous(types) => (types.len() == len).then(|| types.to_vec()),
         TupleKind::Composite(members) => {
-            let types = members.iter().map(|a| Some(db.schema().attribute(*a)?.value_type));
+            let types = members.iter().map(|a| db.schema().attribute(*a)?.value_type);
             types.collect::<Option<Vec<_>>>().filter(|types| types.len() == len)
         }
     }

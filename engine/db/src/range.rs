@@ -150,7 +150,7 @@ impl Batch {
     /// An empty batch whose value column is fit for `ty` (`None`: mixed).
     #[must_use]
     pub fn new(ty: Option<ValueType>) -> Batch {
-        let v = ty.map_or_else(|| Column::Mixed(Vec::new()), Column::of);
+        let v = Column::of(ty);
         Batch { rows: 0, e: Vec::new(), a: Vec::new(), v, t: Vec::new(), added: Vec::new() }
     }
 

@@ -105,7 +105,7 @@ fn open(db: &Db, range: &Range, columns: Columns) -> Result<Merge> {
 }
 
 fn by_value(db: &Db, a: AttrId, range: &Range) -> Result<ByValue> {
-    let ty = db.schema().attribute(a).map(|attribute| attribute.value_type);
+    let ty = db.schema().attribute(a).and_then(|attribute| attribute.value_type);
     let mut scan =
         Scan { db, columns: Columns::ALL, parts: vec![Part::Merge(Range::attr(a))], open: Open::Nothing };
     let (mut batch, mut rows) = (Batch::new(ty), ByValue::default());

@@ -51,8 +51,8 @@ pub struct Attribute {
     pub id: AttrId,
     /// its newest ident
     pub ident: Keyword,
-    /// the type of its values
-    pub value_type: ValueType,
+    /// the type of its values; none where every value has its own, which only databases without declared schema allow
+    pub value_type: Option<ValueType>,
     /// one or many
     pub cardinality: Cardinality,
     /// identity, value or neither
@@ -70,6 +70,28 @@ pub struct Attribute {
 }
 
 impl Attribute {
+    /// An attribute that no datom has: of cardinality one, without a value type. Its id is never given away.
+    #[must_use]
+    pub fn unused(ident: Keyword) -> Attribute {
+        Attribute::free(AttrId(bootstrap::MAX_ELEMENTS), ident)
+    }
+
+    /// An attribute of cardinality one whose values each have their own type.
+    pub(crate) fn free(id: AttrId, ident: Keyword) -> Attribute {
+        Attribute {
+            id,
+            ident,
+            value_type: None,
+            cardinality: Cardinality::One,
+            unique: None,
+            indexed: false,
+            component: false,
+            no_history: false,
+            fulltext: false,
+            tuple: None,
+        }
+    }
+
     /// In AVET for the user's eyes: unique or indexed.
     #[must_use]
     pub fn in_avet(&self) -> bool {
@@ -79,7 +101,13 @@ impl Attribute {
     /// In the AVET tree: for the user, or because reverse references are looked up there.
     #[must_use]
     pub fn kept_in_avet(&self) -> bool {
-        self.in_avet() || self.value_type == ValueType::Ref
+        self.in_avet() || self.is_ref()
+    }
+
+    /// Its values are references to entities.
+    #[must_use]
+    pub fn is_ref(&self) -> bool {
+        self.value_type == Some(ValueType::Ref)
     }
 }
 
@@ -149,6 +177,18 @@ impl Schema {
         &self.composites
     }
 
+    /// The schema with further attributes, whose ids are new.
+    pub(crate) fn with<'s>(&self, attributes: impl Iterator<Item = &'s Attribute>) -> Schema {
+        let mut next = self.clone();
+        let all = Arc::make_mut(&mut next.attributes);
+        for attribute in attributes {
+            next.names.name(attribute.id.entity(), &attribute.ident);
+            next.next_element = next.next_element.max(attribute.id.0 + 1);
+            all.insert(attribute.id, Arc::new(attribute.clone()));
+        }
+        next
+    }
+
     /// The schema after `body`, `None` when it touches none of it. One pass over the datoms; O(schema) when it does.
     ///
     /// # Errors
@@ -190,7 +230,7 @@ impl Schema {
         Ok(())
     }
 
-    /// The attribute `e` after the datoms about it in `body`. An element without a value type is no attribute.
+    /// The attribute `e` after the datoms about it in `body`. An element without a cardinality is no attribute.
     fn rebuild(&mut self, before: &Schema, e: EntityId, body: &TxBody) -> Result<()> {
         let id = e.as_attr().ok_or_else(|| nonsense(e, attr::IDENT))?;
         let mut draft = Draft::of(before.attribute(id));
@@ -231,7 +271,7 @@ impl Draft {
     fn of(attribute: Option<&Arc<Attribute>>) -> Draft {
         let Some(attribute) = attribute else { return Draft::default() };
         Draft {
-            value_type: Some(attribute.value_type),
+            value_type: attribute.value_type,
             cardinality: Some(attribute.cardinality),
             unique: attribute.unique,
             indexed: attribute.indexed,
@@ -264,7 +304,7 @@ impl Draft {
         Some(Attribute {
             id,
             ident,
-            value_type: self.value_type?,
+            value_type: self.value_type,
             cardinality: self.cardinality?,
             unique: self.unique,
             indexed: self.indexed,

@@ -7,6 +7,7 @@
 mod ensure;
 mod expand;
 mod install;
+mod mint;
 mod op;
 mod refusal;
 mod resolve;
@@ -77,7 +78,7 @@ impl Functions for NoFunctions {
 /// Decides `tx_data` against `db`. The result continues `db`: apply it to get the database after.
 ///
 /// The stages, each with its own type: forms -> operations ([`expand`]) -> facts about entities ([`resolve`]) -> datoms
-/// that change something ([`settle`]) -> checked against schema ([`install`]) and entity specs ([`ensure`]). Every stage
+/// that change something ([`settle`]), and those of new attributes ([`mint`]) -> checked against schema ([`install`]) and entity specs ([`ensure`]). Every stage
 /// sees db-before only; O(datoms · log). Any order of the forms gives the same datoms or the same code of refusal.
 ///
 /// # Errors
@@ -86,9 +87,13 @@ pub fn transact(db: &Db, tx_data: &Edn, context: &Context<'_>) -> Result<Arc<TxB
     if db.view() != View::default() {
         return Err(Error::new(Code::InvalidView, "a transaction needs the present, not a view of the past"));
     }
-    let expanded = expand::expand(db, tx_data, context)?;
-    let resolved = resolve::resolve(db, expanded, context)?;
-    let datoms = settle::settle(db, resolved.facts, &resolved.new_keys)?;
+    let made = mint::Attributes::new();
+    let expanded = expand::expand(db, tx_data, context, &made)?;
+    let extended = (!made.is_empty()).then(|| db.with_attributes(&made));
+    let seen = extended.as_ref().unwrap_or(db);
+    let resolved = resolve::resolve(seen, expanded, context)?;
+    let mut datoms = settle::settle(seen, resolved.facts, &resolved.new_keys)?;
+    mint::install(db, &made, &mut datoms)?;
     let mut body = TxBody {
         t: T(db.basis().0 + 1),
         instant: resolved.instant,
@@ -99,6 +104,6 @@ pub fn transact(db: &Db, tx_data: &Edn, context: &Context<'_>) -> Result<Arc<TxB
         datoms,
     };
     install::install(db, &mut body)?;
-    ensure::ensure(db, &body.datoms, &resolved.ensures)?;
+    ensure::ensure(seen, &body.datoms, &resolved.ensures)?;
     Ok(Arc::new(body))
 }

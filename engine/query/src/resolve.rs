@@ -47,12 +47,13 @@ fn lookup(db: &Db, slots: &[Option<Value>], datum: &Datum) -> Result<Option<Enti
     }
     let Some(value) = value else { return Ok(None) };
     let wanted = match (attribute.value_type, value) {
-        (ValueType::Ref, Value::Keyword(ident)) => db.schema().entid(ident).map(Value::Ref),
-        (ValueType::Ref, Value::Long(n)) => EntityId::from_long(*n).map(Value::Ref),
-        (ty, value) => convert(ty, value),
+        (Some(ValueType::Ref), Value::Keyword(ident)) => db.schema().entid(ident).map(Value::Ref),
+        (Some(ValueType::Ref), Value::Long(n)) => EntityId::from_long(*n).map(Value::Ref),
+        (Some(ty), value) => convert(ty, value),
+        (None, value) => Some(value.clone()),
     };
     match wanted {
-        Some(Value::Uuid(id)) if attribute.ident.as_str() == "db.tx/id" => {
+        Some(Value::Uuid(id)) if attribute.id == annals_db::bootstrap::attr::TX_ID => {
             Ok(db.transaction_by_client_id(id)?.map(|body| EntityId::of_tx(body.t)))
         }
         Some(value) => db.lookup(attribute.id, &value.as_ref()),
@@ -63,7 +64,7 @@ fn lookup(db: &Db, slots: &[Option<Value>], datum: &Datum) -> Result<Option<Enti
 /// The attribute that an ident or id names.
 ///
 /// # Errors
-/// `NOT_AN_ENTITY` for an unknown one, `NOT_AN_ATTRIBUTE` for something else, `NOT_A_KEYWORD` for what cannot name
+/// `NOT_AN_ENTITY` for an unknown one where attributes are declared, `NOT_AN_ATTRIBUTE` for something else, `NOT_A_KEYWORD` for what cannot name
 /// one.
 pub fn attribute(db: &Db, datum: &Datum) -> Result<Arc<Attribute>, Error> {
     let entity = match datum {
@@ -78,7 +79,15 @@ pub fn attribute(db: &Db, datum: &Datum) -> Result<Arc<Attribute>, Error> {
             return Err(error.hint("attributes are named by keywords"));
         }
     };
-    let Some(entity) = entity else { return Err(unknown_attribute(db, datum)) };
+    let Some(entity) = entity else {
+        return match datum {
+            // Where attributes need not be declared, one that nobody used yet has no facts.
+            Datum::Value(Value::Keyword(ident)) if !db.options().schema_on_write => {
+                Ok(Arc::new(Attribute::unused(ident.clone())))
+            }
+            _ => Err(unknown_attribute(db, datum)),
+        };
+    };
     let found = entity.as_attr().and_then(|a| db.schema().attribute(a));
     found.cloned().ok_or_else(|| {
         Error::new(Code::NotAnAttribute, format!("{} is no attribute", show(datum)))
@@ -104,7 +113,10 @@ fn unknown_attribute(db: &Db, datum: &Datum) -> Error {
 /// As [`entity`] for references; an unresolvable identifier is `NOT_AN_ENTITY`.
 pub fn value(db: &Db, attribute: &Attribute, datum: &Datum) -> Result<Option<Value>, Error> {
     let Datum::Value(value) = datum else { return Ok(None) };
-    match (attribute.value_type, value) {
+    let Some(ty) = attribute.value_type else {
+        return Ok(Some(value.clone()).filter(|value| !matches!(value, Value::Bytes(_))));
+    };
+    match (ty, value) {
         (ValueType::Ref, Value::Long(n)) => Ok(EntityId::from_long(*n).map(Value::Ref)),
         (ValueType::Ref, _) => match entity(db, datum)? {
             Some(e) => Ok(Some(Value::Ref(e))),

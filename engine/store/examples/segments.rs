@@ -107,7 +107,7 @@ fn scans(db: &Db) -> Result<(), Box<dyn Error>> {
     }
     let (mut rows, started) = (0_usize, Instant::now());
     for attribute in db.schema().attributes() {
-        let (mut batch, range) = (Batch::new(Some(attribute.value_type)), Range::attr(attribute.id));
+        let (mut batch, range) = (Batch::new(attribute.value_type), Range::attr(attribute.id));
         let mut scan = db.scan(&range, Columns::E.with(Columns::V));
         while scan.next(&mut batch)? {
             rows += batch.rows;

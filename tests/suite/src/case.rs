@@ -4,7 +4,7 @@ use std::path::Path;
 
 use annals_edn::{Edn, read_one, render};
 
-use crate::system::Feature;
+use crate::system::{Feature, Options};
 
 /// One case of a file.
 #[derive(Clone, Debug)]
@@ -17,6 +17,8 @@ pub struct Case {
     pub datomic_only: bool,
     /// the loaded database it runs against; a new one where absent
     pub database: Option<String>,
+    /// how the new database is made
+    pub options: Options,
     /// maps as written
     pub steps: Vec<Edn>,
     /// what this system must answer, one a step: the oracle's answer or the override for Annals
@@ -59,12 +61,28 @@ impl Case {
         Ok(Case {
             doc: form.get("doc").and_then(Edn::as_str).unwrap_or_default().to_owned(),
             database: form.get("database").and_then(Edn::as_str).map(str::to_owned),
+            options: options(form.get("options")).map_err(|what| format!("{id} {what}"))?,
             datomic_only: form.get("datomic-only").and_then(Edn::as_bool).unwrap_or(false),
             id,
             steps,
             expect,
         })
     }
+}
+
+/// `{:schema-flexibility :read, :keep-history false}`, each with its default.
+fn options(form: Option<&Edn>) -> Result<Options, String> {
+    let mut options = Options::default();
+    for (key, value) in form.and_then(Edn::as_map).unwrap_or_default() {
+        let value = (value.as_keyword().map(|word| word.as_str()), value.as_bool());
+        match (key.as_keyword().map(|key| key.as_str()), value) {
+            (Some("schema-flexibility"), (Some("read"), _)) => options.schema_on_write = false,
+            (Some("schema-flexibility"), (Some("write"), _)) => options.schema_on_write = true,
+            (Some("keep-history"), (_, Some(keep))) => options.keep_history = keep,
+            _ => return Err(format!("has an unknown option {key}")),
+        }
+    }
+    Ok(options)
 }
 
 impl Case {

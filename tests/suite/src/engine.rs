@@ -15,7 +15,7 @@ use annals_db::{
 use annals_edn::{Edn, Error, Keyword};
 
 use crate::data;
-use crate::system::{Attribute, Committed, Database, Datom, Datoms, Point, Source, System, View};
+use crate::system::{self, Attribute, Committed, Database, Datom, Datoms, Point, Source, System, View};
 
 /// Makes databases in memory.
 #[derive(Default)]
@@ -31,13 +31,14 @@ struct EngineDatabase {
 }
 
 impl System for Engine {
-    fn create(&self) -> Result<Box<dyn Database>, Error> {
-        Ok(Box::new(EngineDatabase::empty()))
+    fn create(&self, options: system::Options) -> Result<Box<dyn Database>, Error> {
+        let system::Options { schema_on_write, keep_history } = options;
+        Ok(Box::new(EngineDatabase::empty(Options { schema_on_write, keep_history })))
     }
 
     fn open(&self, name: &str) -> Result<Option<Box<dyn Database>>, Error> {
         let loaded = self.mbrainz.get_or_init(|| {
-            let mut database = EngineDatabase::empty();
+            let mut database = EngineDatabase::empty(Options::default());
             let found = data::load(name, |tx_data| database.transact(tx_data).map(drop))?;
             Ok(found.then_some(database.db))
         });
@@ -47,10 +48,10 @@ impl System for Engine {
 }
 
 impl EngineDatabase {
-    fn empty() -> Self {
+    fn empty(options: Options) -> Self {
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX / 2);
-        EngineDatabase { db: Db::empty(Incarnation(1), Options::default()), now }
+        EngineDatabase { db: Db::empty(Incarnation(1), options), now }
     }
 
     fn decide(&self, db: &Db, tx_data: &Edn) -> Result<(Db, std::sync::Arc<TxBody>), Error> {
@@ -205,11 +206,17 @@ impl Database for EngineDatabase {
             None => Vec::new(),
             Some(TupleKind::Homogeneous(ty)) => vec![name(*ty)],
             Some(TupleKind::Heterogeneous(types)) => types.iter().copied().map(name).collect(),
-            Some(TupleKind::Composite(members)) => {
-                members.iter().filter_map(|a| db.schema().attribute(*a)).map(|a| name(a.value_type)).collect()
-            }
+            Some(TupleKind::Composite(members)) => members
+                .iter()
+                .filter_map(|a| db.schema().attribute(*a))
+                .filter_map(|a| a.value_type.map(name))
+                .collect(),
         };
         let many = attribute.cardinality == Cardinality::Many;
-        Ok(Some(Attribute { value_type: name(attribute.value_type), many, slots }))
+        Ok(Some(Attribute {
+            value_type: attribute.value_type.map_or_else(|| "any".to_owned(), name),
+            many,
+            slots,
+        }))
     }
 }

@@ -14,7 +14,9 @@ use annals_wire::v1;
 use tokio::runtime::{Handle, Runtime};
 
 use crate::data;
-use crate::system::{Attribute, Committed, Database, Datom, Datoms, Feature, Point, Source, System, View};
+use crate::system::{
+    Attribute, Committed, Database, Datom, Datoms, Feature, Options, Point, Source, System, View,
+};
 
 /// How long a new database may take to be known to the peer servers.
 const SYNC_TIMEOUT: Duration = Duration::from_secs(10);
@@ -48,8 +50,13 @@ impl Remote {
         Ok(Remote { runtime, client, made: AtomicU64::new(0), loaded: OnceLock::new() })
     }
 
-    fn make(&self, name: String, kept: bool) -> Result<RemoteDatabase, Error> {
-        let options = v1::DatabaseOptions::default();
+    fn make(&self, name: String, options: Options, kept: bool) -> Result<RemoteDatabase, Error> {
+        let flexibility = match options.schema_on_write {
+            true => v1::SchemaFlexibility::Write,
+            false => v1::SchemaFlexibility::Read,
+        };
+        let keep_history = Some(options.keep_history);
+        let options = v1::DatabaseOptions { schema_flexibility: flexibility.into(), keep_history };
         self.runtime.block_on(async {
             self.client.create_database(&name, options, false).await?;
             self.client.sync(&name, None, SYNC_TIMEOUT).await
@@ -70,9 +77,9 @@ impl Remote {
 }
 
 impl System for Remote {
-    fn create(&self) -> Result<Box<dyn Database>, Error> {
+    fn create(&self, options: Options) -> Result<Box<dyn Database>, Error> {
         let number = self.made.fetch_add(1, Ordering::Relaxed);
-        Ok(Box::new(self.make(format!("case-{number}"), false)?))
+        Ok(Box::new(self.make(format!("case-{number}"), options, false)?))
     }
 
     fn open(&self, name: &str) -> Result<Option<Box<dyn Database>>, Error> {
@@ -80,7 +87,7 @@ impl System for Remote {
             if data::files(name).is_none() {
                 return Ok(false);
             }
-            let mut database = self.make(name.to_owned(), true)?;
+            let mut database = self.make(name.to_owned(), Options::default(), true)?;
             data::load(name, |tx_data| database.transact(tx_data).map(drop))
         });
         Ok(loaded.clone()?.then(|| Box::new(self.database(name.to_owned(), true)) as Box<dyn Database>))
@@ -291,8 +298,9 @@ impl RemoteDatabase {
         let found = self.pull_one(&Source::default(), pattern, &entity)?;
         let name = |form: &Edn| form.as_keyword().map(|ident| ident.name().to_owned());
         let of = |key: &str| found.get(key).and_then(|value| value.get("db/ident")).and_then(name);
-        let Some(value_type) = of("db/valueType") else { return Ok(None) };
-        let many = of("db/cardinality").is_some_and(|cardinality| cardinality == "many");
+        let Some(cardinality) = of("db/cardinality") else { return Ok(None) };
+        let (value_type, many) =
+            (of("db/valueType").unwrap_or_else(|| "any".to_owned()), cardinality == "many");
         let mut slots: Vec<String> = found.get("db/tupleType").and_then(name).into_iter().collect();
         slots.extend(
             found.get("db/tupleTypes").and_then(Edn::as_seq).unwrap_or_default().iter().filter_map(name),

@@ -41,7 +41,7 @@ pub struct Failure {
 pub fn run_case(system: &dyn System, case: &Case, trace: &mut dyn FnMut(&Edn, &str)) -> Outcome {
     let opened = match &case.database {
         Some(name) => system.open(name),
-        None => system.create().map(Some),
+        None => system.create(case.options).map(Some),
     };
     let mut database = match opened {
         Ok(Some(database)) => database,
@@ -149,14 +149,25 @@ fn judge(expected: Edn, got: Edn) -> Judged {
     Judged { passed: anything || expected == got, expected, got }
 }
 
-/// A refusal is a refusal whatever its code; a fault is none.
+/// A refusal is a refusal whatever its code, unless ours is expected by name, and then with the details named; a fault
+/// is none.
 fn judge_refusal(expected: &Edn, error: &Error) -> Result<Judged, String> {
     let got = format!("{error:?}");
     if error.kind() == Kind::Fault {
         return Err(format!("fault: {got}"));
     }
     let anything = expected.as_keyword().is_some_and(|any| any.as_str() == "any");
-    let passed = anything || expected.get("error").is_some();
+    let named = match expected.get("error") {
+        Some(code) => code.as_str().is_none_or(|code| code == error.code().as_str()),
+        None => false,
+    };
+    let detail = |(name, value): &(Edn, Edn)| {
+        let name = name.as_keyword().map_or("", |name| name.as_str());
+        let mut held = error.details().iter().filter(|(held, _)| held == name);
+        held.any(|(_, held)| value.as_str().is_none_or(|value| value == held))
+    };
+    let details = expected.get("details").and_then(Edn::as_map).unwrap_or_default();
+    let passed = anything || (named && details.iter().all(detail));
     Ok(Judged { passed, expected: expected.to_string(), got })
 }
 

@@ -11,7 +11,7 @@ pub trait System: Send + Sync {
     ///
     /// # Errors
     /// Whatever keeps the system from making one; it fails the case.
-    fn create(&self) -> Result<Box<dyn Database>, Error>;
+    fn create(&self, options: Options) -> Result<Box<dyn Database>, Error>;
 
     /// Whether cases that need `feature` can be run.
     fn offers(&self, feature: Feature) -> bool {
@@ -27,6 +27,21 @@ pub trait System: Send + Sync {
     fn open(&self, name: &str) -> Result<Option<Box<dyn Database>>, Error> {
         let _ = name;
         Ok(None)
+    }
+}
+
+/// How a database is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// attributes are declared before use
+    pub schema_on_write: bool,
+    /// superseded facts stay readable
+    pub keep_history: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { schema_on_write: true, keep_history: true }
     }
 }
 

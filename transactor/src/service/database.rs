@@ -66,7 +66,7 @@ impl<E: Engine> DatabaseService for Service<E> {
         let pass_on = !was_forwarded(&request);
         let call = request.into_inner();
         let deadline = Instant::now() + timeout(call.timeout_ms);
-        let options = options_of(call.options.as_ref()).map_err(|error| to_status(&error))?;
+        let options = options_of(call.options.as_ref());
         check_name(&call.name).map_err(|error| to_status(&error))?;
         // Drawn once a call, so that a second attempt knows its own database.
         let incarnation = Incarnation(uuid::Uuid::new_v4().as_u128());
@@ -127,15 +127,10 @@ impl<E: Engine> DatabaseService for Service<E> {
     }
 }
 
-fn options_of(options: Option<&v1::DatabaseOptions>) -> Result<Options, Error> {
-    let Some(options) = options else { return Ok(Options::default()) };
-    if options.schema_flexibility() == v1::SchemaFlexibility::Read {
-        return Err(Error::new(Code::Unsupported, "schema-flexibility read is not supported yet")
-            .hint("leave the option out: attributes are declared before use"));
+fn options_of(options: Option<&v1::DatabaseOptions>) -> Options {
+    let Some(options) = options else { return Options::default() };
+    Options {
+        schema_on_write: options.schema_flexibility() != v1::SchemaFlexibility::Read,
+        keep_history: options.keep_history.unwrap_or(true),
     }
-    if options.keep_history == Some(false) {
-        return Err(Error::new(Code::Unsupported, "keep-history false is not supported yet")
-            .hint("leave the option out: history is kept"));
-    }
-    Ok(Options::default())
 }

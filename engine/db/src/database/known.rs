@@ -59,6 +59,11 @@ impl Known {
         Known { schema, avet, versions }
     }
 
+    /// The same with another schema at the basis.
+    pub(crate) fn with_schema(&self, schema: Schema) -> Known {
+        Known { schema: Arc::new(schema), ..self.clone() }
+    }
+
     /// What a root says, at its t.
     pub(crate) fn of_base(base: &Base) -> Known {
         Known::default_at(base.t(), base.schema.clone(), base.avet.clone())

@@ -121,7 +121,7 @@ impl Db {
             layers: self.layers_at(t),
             view: self.view,
             basis: t,
-            next_counter: row.map_or(crate::bootstrap::FIRST_COUNTER, |row| row.next_counter),
+            next_counter: row.map_or_else(|| self.options().first_counter(), |row| row.next_counter),
             last_instant: row.map_or(i64::MIN, |row| row.instant),
         };
         at.known = match self.known.at(t) {

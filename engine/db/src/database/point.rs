@@ -133,7 +133,7 @@ impl Db {
     /// # Errors
     /// Only of the store.
     pub fn referrers(&self, target: EntityId) -> Result<Vec<(AttrId, EntityId, T)>> {
-        let refs = self.schema().attributes().filter(|attribute| attribute.value_type == ValueType::Ref);
+        let refs = self.schema().attributes().filter(|attribute| attribute.is_ref());
         let mut attrs: SmallVec<[AttrId; 16]> = refs.map(|attribute| attribute.id).collect();
         attrs.sort_unstable();
         let mut found = Vec::new();

@@ -29,9 +29,8 @@ impl Db {
     /// Only of the store.
     pub fn probe_entities(&self, a: AttrId, entities: &[u64], with_t: bool) -> Result<Probe> {
         let window = self.netting_window();
-        let ty = self.schema().attribute(a).map(|attribute| attribute.value_type);
-        let v = ty.map_or_else(|| Column::Mixed(Vec::new()), Column::of);
-        let mut probe = Probe { input: Vec::new(), e: Vec::new(), v, t: Vec::new() };
+        let ty = self.schema().attribute(a).and_then(|attribute| attribute.value_type);
+        let mut probe = Probe { input: Vec::new(), e: Vec::new(), v: Column::of(ty), t: Vec::new() };
         let mut sources = self.probe_sources(Index::Aevt, a, &window);
         for (i, &e) in entities.iter().enumerate() {
             if let Some((column, t)) = table_place(EntityId(e), a) {
@@ -67,7 +66,7 @@ impl Db {
     }
 
     fn probe_by_scan(&self, a: AttrId, values: &Column, with_t: bool, probe: &mut Probe) -> Result<()> {
-        let ty = self.schema().attribute(a).map(|attribute| attribute.value_type);
+        let ty = self.schema().attribute(a).and_then(|attribute| attribute.value_type);
         let netting = Db { view: super::View { history: false, ..self.view }, ..self.clone() };
         let mut batch = Batch::new(ty);
         let mut scan = netting.scan(&Range::attr(a), Columns::E.with(Columns::V).with(Columns::T));

@@ -3,7 +3,7 @@
 //! ```text
 //! varint revision, varint next element
 //! varint attributes, by id; for each:
-//!   varint id, text ident, 1 type tag, 1 flags, 1 flags, tuple
+//!   varint id, text ident, 1 type tag (0: every value has its own), 1 flags, 1 flags, tuple
 //!   flags: 1 many, 2 unique identity, 4 unique value, 8 indexed, 16 component, 32 no history, 64 fulltext, 128 in AVET whole
 //!   second flags: 1 a tuple follows: 1 kind (0 composite, 1 heterogeneous, 2 homogeneous), varint slots,
 //!   for each a varint attribute (composite) or 1 type tag
@@ -113,7 +113,7 @@ fn put_attribute(out: &mut Vec<u8>, attribute: &Attribute, whole: bool) {
     let flag = |set: bool, flag: u8| if set { flag } else { 0 };
     put_varint(out, u64::from(attribute.id.0));
     put_blob(out, attribute.ident.as_str().as_bytes());
-    out.push(attribute.value_type as u8);
+    out.push(attribute.value_type.map_or(0, |ty| ty as u8));
     out.push(
         flag(attribute.cardinality == Cardinality::Many, MANY)
             | flag(attribute.unique == Some(Unique::Identity), IDENTITY)
@@ -144,7 +144,10 @@ fn put_attribute(out: &mut Vec<u8>, attribute: &Attribute, whole: bool) {
 fn read_attribute(reader: &mut Reader<'_>) -> Result<(Attribute, bool)> {
     let id = AttrId(small(reader)?);
     let ident = Keyword::new(reader.text()?);
-    let value_type = read_type(reader)?;
+    let value_type = match reader.u8()? {
+        0 => None,
+        tag => Some(type_of_tag(tag)?),
+    };
     let flags = reader.u8()?;
     let tuple = match reader.u8()? {
         0 => None,
@@ -172,7 +175,11 @@ fn read_attribute(reader: &mut Reader<'_>) -> Result<(Attribute, bool)> {
 }
 
 fn read_type(reader: &mut Reader<'_>) -> Result<ValueType> {
-    ValueType::from_tag(reader.u8()?).ok_or_else(|| damaged("a type is unknown"))
+    type_of_tag(reader.u8()?)
+}
+
+fn type_of_tag(tag: u8) -> Result<ValueType> {
+    ValueType::from_tag(tag).ok_or_else(|| damaged("a type is unknown"))
 }
 
 fn read_tuple(reader: &mut Reader<'_>) -> Result<TupleKind> {
@@ -194,7 +201,7 @@ mod tests {
         Arc::new(Attribute {
             id: AttrId(id),
             ident: Keyword::new(format!("a/n{id}")),
-            value_type: ValueType::String,
+            value_type: (!id.is_multiple_of(11)).then_some(ValueType::String),
             cardinality: if id.is_multiple_of(2) { Cardinality::Many } else { Cardinality::One },
             unique: [None, Some(Unique::Identity), Some(Unique::Value)][id as usize % 3],
             indexed: id.is_multiple_of(5),

@@ -15,6 +15,7 @@ use crate::id::{AttrId, EntityId, Partition, T};
 use crate::identify::show;
 use crate::schema::{Attribute, Schema, TupleKind, Unique};
 use crate::tx::Context;
+use crate::tx::mint::{self, Mint};
 use crate::tx::op::{Ensure, Expanded, Object, Op, Slot, Subject};
 use crate::tx::refusal::Refusals;
 use crate::tx::temp::Affinity;
@@ -26,14 +27,20 @@ const MAX_NESTING: usize = 128;
 /// What a datom costs beside its text, in bytes, for the limit.
 const DATOM_BYTES: usize = 16;
 
-/// Expands `tx_data`.
+/// Expands `tx_data`; attributes that it is the first to use go to `made`.
 ///
 /// # Errors
 /// The worst refusal of all forms, see [`Refusals`].
-pub(super) fn expand(db: &Db, tx_data: &Edn, context: &Context<'_>) -> Result<Expanded> {
+pub(super) fn expand(
+    db: &Db,
+    tx_data: &Edn,
+    context: &Context<'_>,
+    made: &mint::Attributes,
+) -> Result<Expanded> {
     let mut expander = Expander {
         db,
         schema: db.schema(),
+        mint: Mint::new(db, made),
         context,
         t: T(db.basis().0 + 1),
         out: Expanded::default(),
@@ -73,6 +80,7 @@ fn forms_of(tx_data: &Edn) -> Result<&[Edn]> {
 struct Expander<'a> {
     db: &'a Db,
     schema: &'a Schema,
+    mint: Mint<'a>,
     context: &'a Context<'a>,
     /// the number of the transaction
     t: T,
@@ -100,7 +108,9 @@ impl<'a> Expander<'a> {
     fn placed(&self, error: Error, form: &Edn) -> Error {
         let mut path = self.form.to_string();
         for a in &self.path {
-            if let Some(attribute) = self.schema.attribute(*a) {
+            if let Some(attribute) =
+                self.schema.attribute(*a).map(|known| &**known).or_else(|| self.mint.made(*a))
+            {
                 path.push_str(&format!(" {}", attribute.ident));
             }
         }

@@ -75,11 +75,7 @@ fn check_ident(schema: &Schema, datom: &Datom) -> Result<()> {
         return Err(built_in(schema, datom.e));
     }
     let Value::Keyword(ident) = &datom.v else { return Ok(()) };
-    let namespace = ident.namespace().unwrap_or_default();
-    let reserved = ["db", "annals"]
-        .iter()
-        .any(|own| namespace.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')));
-    if reserved && datom.added {
+    if bootstrap::is_reserved(ident) && datom.added {
         let message = format!("{ident} is in a namespace that the database keeps for itself");
         return Err(Error::new(Code::ReservedNamespace, message).with("ident", ident));
     }
@@ -154,6 +150,9 @@ impl Installer<'_> {
             (Some(before), Some(after)) if changed => {
                 alter::check(self.db, self.body, before, after)?;
                 self.list(attr::ALTER_ATTRIBUTE, e)
+            }
+            (None, Some(after)) if after.value_type.is_none() && self.db.options().schema_on_write => {
+                Err(self.incomplete(e))
             }
             (None, Some(after)) => {
                 check_whole(self.after, after)?;
@@ -241,7 +240,7 @@ impl Installer<'_> {
 /// A new attribute's properties fit each other.
 fn check_whole(schema: &Schema, attribute: &Attribute) -> Result<()> {
     check_flags(attribute).map_err(|why| invalid_install(&attribute.ident, why))?;
-    match (&attribute.tuple, attribute.value_type == ValueType::Tuple) {
+    match (&attribute.tuple, attribute.value_type == Some(ValueType::Tuple)) {
         (None, false) => Ok(()),
         (Some(kind), true) => {
             check_tuple(schema, attribute, kind).map_err(|why| invalid_install(&attribute.ident, &why))
@@ -256,13 +255,14 @@ fn check_whole(schema: &Schema, attribute: &Attribute) -> Result<()> {
 
 /// What holds for new and for altered attributes.
 fn check_flags(attribute: &Attribute) -> std::result::Result<(), &'static str> {
-    if attribute.component && attribute.value_type != ValueType::Ref {
+    if attribute.component && !attribute.is_ref() {
         return Err("only a ref can be a component");
     }
-    if attribute.unique.is_some() && attribute.value_type == ValueType::Bytes {
-        return Err("bytes cannot be unique");
+    match attribute.value_type {
+        Some(ValueType::Bytes) if attribute.unique.is_some() => Err("bytes cannot be unique"),
+        None if attribute.unique.is_some() => Err("only values of a declared type can be unique"),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn check_tuple(schema: &Schema, attribute: &Attribute, kind: &TupleKind) -> std::result::Result<(), String> {
@@ -283,7 +283,9 @@ fn check_tuple(schema: &Schema, attribute: &Attribute, kind: &TupleKind) -> std:
             if member.cardinality == Cardinality::Many {
                 return Err(format!("its member {} takes many values", member.ident));
             }
-            slot(member.value_type)
+            let ty =
+                member.value_type.ok_or_else(|| format!("its member {} has no value type", member.ident))?;
+            slot(ty)
         }),
     }
 }

@@ -30,7 +30,8 @@ pub(super) fn resolve(db: &Db, mut expanded: Expanded, context: &Context<'_>) ->
         upsert::unify(db, &expanded.ops, &mut expanded.temps, &mut refusals)?
     };
     check_known(&expanded.ops, &mut expanded.temps, &mut refusals)?;
-    let mut minter = Minter::new(db, &mut expanded.temps);
+    let next_counter = next_counter(db, &expanded.ops);
+    let mut minter = Minter::new(db, &mut expanded.temps, next_counter);
     minter.mint(&mut refusals)?;
     refusals.finish()?;
     let (ids, next_counter) = (minter.ids, minter.next_counter);
@@ -41,6 +42,29 @@ pub(super) fn resolve(db: &Db, mut expanded: Expanded, context: &Context<'_>) ->
     let facts = facts(expanded.ops, &known, &mut instants)?;
     let ensures = expanded.ensures.iter().map(|ensure| known.ensure(*ensure)).collect();
     Ok(Resolved { facts, ensures, instant: instants.finish()?, tempids, next_counter, new_keys })
+}
+
+/// The counter of the first new entity. Where entities are counted in the partition of explicit ids, past those that the
+/// transaction names itself.
+fn next_counter(db: &Db, ops: &[Op]) -> u64 {
+    let mut next = db.next_counter();
+    if db.options().schema_on_write {
+        return next;
+    }
+    let mut past = |e: EntityId| {
+        if e.partition() == Partition::EXPLICIT {
+            next = next.max(e.counter() + 1);
+        }
+    };
+    for op in ops {
+        if let Subject::Id(e) = op.e {
+            past(e);
+        }
+        if let Object::Value(Value::Ref(e)) = op.v {
+            past(e);
+        }
+    }
+    next
 }
 
 /// A tempid that is only a value, or only in a tuple, names nothing.
@@ -79,14 +103,17 @@ struct Minter<'a> {
     temps: &'a mut Temps,
     next_counter: u64,
     next_element: u32,
+    /// where entities go that have no wish
+    default: Partition,
     /// by tempid number
     ids: Vec<Option<EntityId>>,
 }
 
 impl<'a> Minter<'a> {
-    fn new(db: &Db, temps: &'a mut Temps) -> Self {
+    fn new(db: &Db, temps: &'a mut Temps, next_counter: u64) -> Self {
         let ids = Vec::with_capacity(temps.len());
-        Minter { temps, next_counter: db.next_counter(), next_element: db.schema().next_element(), ids }
+        let default = if db.options().schema_on_write { Partition::USER } else { Partition::EXPLICIT };
+        Minter { temps, next_counter, next_element: db.schema().next_element(), default, ids }
     }
 
     fn mint(&mut self, refusals: &mut Refusals) -> Result<()> {
@@ -112,12 +139,16 @@ impl<'a> Minter<'a> {
         let partition = self.partition(root)?;
         if partition == Partition::DB {
             if self.next_element >= bootstrap::MAX_ELEMENTS {
-                let message =
-                    format!("the database has {} schema elements, no more fit", bootstrap::MAX_ELEMENTS);
-                return Err(Error::new(Code::InvalidInstallAttribute, message));
+                return Err(bootstrap::no_more_elements());
             }
             self.next_element += 1;
             return Ok(AttrId(self.next_element - 1).entity());
+        }
+        if self.next_counter > EntityId::MAX_COUNTER {
+            return Err(Error::new(
+                Code::InvalidEntityId,
+                "no entity ids are left: the greatest was given away",
+            ));
         }
         self.next_counter += 1;
         Ok(EntityId::new(partition, self.next_counter - 1))
@@ -129,33 +160,33 @@ impl<'a> Minter<'a> {
         for _ in 0..=self.temps.len() {
             match self.temps.affinity(at) {
                 Affinity::Schema => {
-                    return Ok(if at == root { Partition::DB } else { Partition::USER });
+                    return Ok(if at == root { Partition::DB } else { self.default });
                 }
                 Affinity::Partition(partition) => return Ok(partition),
-                Affinity::Default => return Ok(Partition::USER),
-                Affinity::Like(Subject::Id(e)) => return Ok(near(e)),
+                Affinity::Default => return Ok(self.default),
+                Affinity::Like(Subject::Id(e)) => return Ok(self.near(e)),
                 Affinity::Like(Subject::Temp(other)) => {
                     let near_to = self.temps.root(other);
                     if near_to == at {
                         // An entity that turned out to be the one it wanted to be near.
-                        return Ok(Partition::USER);
+                        return Ok(self.default);
                     }
                     at = near_to;
                     if let Some(e) = self.temps.bound(at) {
-                        return Ok(near(e));
+                        return Ok(self.near(e));
                     }
                 }
             }
         }
         Err(cycle())
     }
-}
 
-/// Where a new entity near `e` goes: partitions whose counters mean something else take none.
-fn near(e: EntityId) -> Partition {
-    match e.partition() {
-        Partition::EXPLICIT | Partition::DB | Partition::TX => Partition::USER,
-        partition => partition,
+    /// Where a new entity near `e` goes: partitions whose counters mean something else take none.
+    fn near(&self, e: EntityId) -> Partition {
+        match e.partition() {
+            Partition::EXPLICIT | Partition::DB | Partition::TX => self.default,
+            partition => partition,
+        }
     }
 }
 

@@ -50,6 +50,8 @@ pub(super) struct Fresh {
     t: T,
     next_counter: u64,
     next_element: u32,
+    /// explicit ids are counted too
+    counts_explicit: bool,
 }
 
 impl Fresh {
@@ -58,12 +60,13 @@ impl Fresh {
             t: T(db.basis().0 + 1),
             next_counter: db.next_counter(),
             next_element: db.schema().next_element(),
+            counts_explicit: !db.options().schema_on_write,
         }
     }
 
     pub(super) fn has(&self, e: EntityId) -> bool {
         match e.partition() {
-            Partition::EXPLICIT => false,
+            Partition::EXPLICIT if !self.counts_explicit => false,
             Partition::TX => e.counter() == self.t.0,
             Partition::DB => e.counter() >= u64::from(self.next_element),
             _ => e.counter() >= self.next_counter,

@@ -151,8 +151,8 @@ impl Finder<'_> {
         };
         let attribute = attribute_of(schema, &self.query.constant(id).node)?;
         match attribute.value_type {
-            ValueType::Ref => Some(Role::Entity),
-            ValueType::Long | ValueType::BigInt | ValueType::Float => Some(Role::ValueOf(attribute.id)),
+            Some(ValueType::Ref) => Some(Role::Entity),
+            Some(ValueType::Long | ValueType::BigInt | ValueType::Float) => Some(Role::ValueOf(attribute.id)),
             _ => None,
         }
     }

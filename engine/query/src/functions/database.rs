@@ -78,7 +78,7 @@ fn values(db: &Db, e: EntityId, attribute: &Attribute) -> Result<Vec<Value>, Err
     }
     let mut found = Vec::new();
     let mut scan = db.scan(&Range::entity_attr(e, attribute.id), annals_db::Columns::V);
-    let mut batch = annals_db::Batch::new(Some(attribute.value_type));
+    let mut batch = annals_db::Batch::new(attribute.value_type);
     while scan.next(&mut batch)? {
         found.extend((0..batch.rows).map(|row| batch.v.get(row).to_value()));
     }

@@ -4,7 +4,7 @@
 
 use std::ops::Bound;
 
-use annals_db::{Cardinality, Index, Unique, ValueType};
+use annals_db::{Cardinality, Index, Unique};
 use annals_edn::Error;
 use rustc_hash::FxHashMap;
 
@@ -384,5 +384,5 @@ fn selectivity(call: &Call) -> f64 {
 
 /// True for attributes whose values are the ids of entities.
 pub(crate) fn is_reference(pattern: &DataPattern) -> bool {
-    matches!(&pattern.a, Attr::Known(attribute) if attribute.value_type == ValueType::Ref)
+    matches!(&pattern.a, Attr::Known(attribute) if attribute.is_ref())
 }

@@ -85,7 +85,7 @@ impl<'a> Statistics<'a> {
     pub(crate) fn bounds_values(&self, attribute: &Attribute, var: VarId) -> bool {
         use ValueType::{Instant, Long, String};
         let ty = self.fixed(var).and_then(Datum::value).map(Value::value_type);
-        ty == Some(attribute.value_type) && matches!(attribute.value_type, Long | Instant | String)
+        ty == attribute.value_type && matches!(ty, Some(Long | Instant | String))
     }
 
     /// Distinct entities of an attribute, at least one.
@@ -217,7 +217,7 @@ impl Transpose for Bound<Option<Value>> {
 
 /// Distinct entities: the share of changes in the first batch.
 fn sample_entities(db: &Db, attribute: &Attribute, datoms: f64) -> Result<f64, Error> {
-    let mut batch = Batch::new(Some(attribute.value_type));
+    let mut batch = Batch::new(attribute.value_type);
     if !db.scan(&Range::attr(attribute.id), Columns::E).next(&mut batch)? {
         return Ok(0.0);
     }
@@ -229,7 +229,7 @@ fn sample_entities(db: &Db, attribute: &Attribute, datoms: f64) -> Result<f64, E
 fn sample_values(db: &Db, attribute: &Attribute, datoms: f64) -> Result<f64, Error> {
     let by_value = attribute.kept_in_avet();
     let range = if by_value { Range::attr_by_value(attribute.id) } else { Range::attr(attribute.id) };
-    let mut batch = Batch::new(Some(attribute.value_type));
+    let mut batch = Batch::new(attribute.value_type);
     if !db.scan(&range, Columns::V).next(&mut batch)? {
         return Ok(0.0);
     }

@@ -135,7 +135,7 @@ fn check(index: Index, attribute: &Attribute, rest: &[Edn]) -> Result<(), Error>
         Index::Avet if many && rest.is_empty() => {
             Err(Error::new(Code::InvalidPull, format!("{name} has many values, so :start needs a value too")))
         }
-        Index::Aevt if attribute.value_type != ValueType::Ref || !many => {
+        Index::Aevt if !attribute.is_ref() || !many => {
             Err(Error::new(Code::InvalidPull, format!("{name} is no reference with many values"))
                 .hint("along :aevt the entities referred to are pulled"))
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use annals_db::{Attribute, Cardinality, Schema, ValueType};
+use annals_db::{Attribute, Cardinality, Schema};
 use annals_edn::Edn;
 
 use super::pattern::{Pattern, Spec, Sub, Wildcard, Xform};
@@ -105,7 +105,7 @@ impl Layout {
         let forward = if spec.reverse { underscored(&spec.attr, schema) } else { None };
         let reverse = spec.reverse && forward.is_none();
         let attribute = forward.or_else(|| schema.attribute_of(&spec.attr).cloned());
-        let is_ref = attribute.as_ref().is_some_and(|attribute| attribute.value_type == ValueType::Ref);
+        let is_ref = attribute.as_ref().is_some_and(|attribute| attribute.is_ref());
         let component = attribute.as_ref().is_some_and(|attribute| attribute.component);
         let child = match &spec.sub {
             Some(Sub::Pattern(pattern)) => Child::Level(self.add(pattern, schema)),

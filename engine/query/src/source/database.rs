@@ -71,7 +71,12 @@ impl<'a> Source<'a> for Database<'a> {
             && (by == V || request.fixed[V].is_none() || request.attribute.is_some());
         match (&request.attribute, by) {
             (Some(attribute), E) if plain => self.by_entity(request, attribute, keys).map(Some),
-            (Some(attribute), V) if plain && request.fixed[E].is_none() && attribute.kept_in_avet() => {
+            (Some(attribute), V)
+                if plain
+                    && request.fixed[E].is_none()
+                    && attribute.value_type.is_some()
+                    && attribute.kept_in_avet() =>
+            {
                 self.by_value(request, attribute, keys).map(Some)
             }
             _ => self.one_by_one(request, by, keys).map(Some),
@@ -126,7 +131,8 @@ impl Database<'_> {
         if !request.identity {
             return resolve::value(self.0, a, datum);
         }
-        let held = values_of(&DatumColumn::from_data(vec![datum.clone()]), a.value_type);
+        let Some(ty) = a.value_type else { return Ok(datum.value().cloned()) };
+        let held = values_of(&DatumColumn::from_data(vec![datum.clone()]), ty);
         Ok(held.map(|(column, _)| column.get(0).to_value()))
     }
 
@@ -144,7 +150,7 @@ impl Database<'_> {
             None => None,
         };
         let a = attribute.id;
-        let ty = Some(attribute.value_type);
+        let ty = attribute.value_type;
         let by_value = is_found_by_value(attribute);
         let range = match (entity, &value) {
             (Some(e), _) => Range::entity_attr(e, a),
@@ -179,10 +185,10 @@ impl Database<'_> {
         for attribute in attributes {
             // An identifier that names nothing for this attribute matches nothing of it.
             let Ok(Some(value)) = self.value(request, attribute, datum) else { continue };
-            let ty = Some(attribute.value_type);
+            let ty = attribute.value_type;
             let part = match entity {
                 Some(e) => Part { range: Range::entity_attr(e, attribute.id), ty, value: Some(value) },
-                None if attribute.kept_in_avet() && attribute.value_type != ValueType::BigDec => {
+                None if is_found_by_value(attribute) => {
                     Part { range: Range::attr_value(attribute.id, value), ty, value: None }
                 }
                 None => Part { range: Range::attr(attribute.id), ty, value: Some(value) },
@@ -236,7 +242,7 @@ impl Database<'_> {
         let valued = range.index == Index::Aevt;
         let columns = if valued { Columns::E.with(Columns::V) } else { Columns::E };
         let columns = if with_t { columns.with(Columns::T) } else { columns };
-        let mut batch = Batch::new(Some(a.value_type));
+        let mut batch = Batch::new(a.value_type);
         let mut scan = self.0.scan(range, columns);
         let (mut at, mut rows) = (0, Vec::new());
         while scan.next(&mut batch)? {
@@ -263,7 +269,9 @@ impl Database<'_> {
     }
 
     fn by_value(&self, request: &Request, a: &Attribute, keys: &DatumColumn) -> Result<Found, Error> {
-        let Some((values, numbers)) = values_of(keys, a.value_type) else { return Ok(Found::default()) };
+        let Some((values, numbers)) = a.value_type.and_then(|ty| values_of(keys, ty)) else {
+            return Ok(Found::default());
+        };
         let with_t = request.wanted[TX] || request.fixed[TX].is_some();
         let probe = self.0.probe_values(a.id, &values, with_t)?;
         self.found(request, probe, &numbers, None)
@@ -421,9 +429,10 @@ fn equal_rows(column: &Column, value: Option<&Value>, rows: usize) -> Vec<u32> {
     }
 }
 
-/// Equal values lie together in AVET. Decimals may lie apart (scale), so they are compared row by row.
+/// Equal values lie together in AVET. Decimals, which attributes without a type may have too, may lie apart (scale), so they are compared row by row.
 fn is_found_by_value(attribute: &Attribute) -> bool {
-    attribute.kept_in_avet() && !matches!(attribute.value_type, ValueType::BigDec | ValueType::Tuple)
+    use ValueType::{BigDec, Tuple};
+    attribute.kept_in_avet() && !matches!(attribute.value_type, None | Some(BigDec | Tuple))
 }
 
 /// Takes the values and leaves an empty column of the same type.
@@ -483,7 +492,7 @@ fn from_entity(mut range: Range, request: &Request, a: AttrId) -> Range {
 fn from_value(request: &Request, attribute: &Attribute) -> Range {
     let (mut start, end) = request.bounds.clone();
     if let Some(Datum::Value(value)) = &request.start
-        && value.value_type() == attribute.value_type
+        && Some(value.value_type()) == attribute.value_type
     {
         let later = match &start {
             Bound::Included(bound) | Bound::Excluded(bound) => value.cmp_index(bound).is_gt(),

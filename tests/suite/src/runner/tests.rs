@@ -8,7 +8,7 @@ use annals_edn::{Code, Edn, Error, Keyword, read_one};
 
 use super::{Outcome, run_case};
 use crate::case::Case;
-use crate::system::{Attribute, Committed, Database, Datom, Datoms, Point, Source, System, View};
+use crate::system::{Attribute, Committed, Database, Datom, Datoms, Options, Point, Source, System, View};
 
 const ALICE: i64 = (3 << 42) | 7;
 const BOB: i64 = (3 << 42) | 8;
@@ -26,7 +26,7 @@ struct Scripted {
 }
 
 impl System for Script {
-    fn create(&self) -> Result<Box<dyn Database>, Error> {
+    fn create(&self, _options: Options) -> Result<Box<dyn Database>, Error> {
         let answers = self.answers.lock().expect("no panic holds it").take().unwrap_or_default();
         Ok(Box::new(Scripted { answers: RefCell::new(answers), asked: RefCell::default(), t: 0 }))
     }

@@ -97,7 +97,7 @@ fn points(db: &Db, model: &Model, netted: &[Datom], random: &mut Random, context
         assert_eq!(db.lookup(a, &v.as_ref()).unwrap(), first, "{context} lookup {a:?} {v:?}");
     }
     let target = entity(random);
-    let is_ref = |a: AttrId| model.schema().attribute(a).is_some_and(|a| a.value_type == ValueType::Ref);
+    let is_ref = |a: AttrId| model.schema().attribute(a).is_some_and(|a| a.is_ref());
     let refers = netted.iter().filter(|datom| is_ref(datom.a) && datom.v.identical(&Value::Ref(target)));
     let mut expected: Vec<(AttrId, EntityId, T)> = refers.map(|datom| (datom.a, datom.e, datom.t)).collect();
     expected.sort();
@@ -107,7 +107,7 @@ fn points(db: &Db, model: &Model, netted: &[Datom], random: &mut Random, context
 fn fact(netted: &[Datom], random: &mut Random) -> (EntityId, AttrId, Value) {
     if netted.is_empty() || random.one_in(3) {
         let a = AttrId(1000 + random.below(10) as u32);
-        return (entity(random), a, value(random, ValueType::Long));
+        return (entity(random), a, value(random, Some(ValueType::Long)));
     }
     let datom = random.pick(netted);
     (datom.e, datom.a, datom.v.clone())
@@ -135,7 +135,7 @@ fn probes(db: &Db, netted: &[Datom], random: &mut Random, context: &str) {
 fn probe_values(db: &Db, a: AttrId, of_attr: &[&Datom], random: &mut Random, context: &str) {
     let mut values: Vec<Value> =
         of_attr.iter().map(|datom| datom.v.clone()).filter(|_| random.one_in(2)).collect();
-    values.extend((0..3).map(|_| value(random, ValueType::Long)));
+    values.extend((0..3).map(|_| value(random, Some(ValueType::Long))));
     values.sort_by(Value::cmp_index);
     let mut expected: Vec<(u32, u64, u64)> = Vec::new();
     for (i, v) in values.iter().enumerate() {

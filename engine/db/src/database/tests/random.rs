@@ -56,18 +56,19 @@ impl SegmentSink for PortSink<'_> {
     }
 }
 
-/// The types of the walk's attributes, by number from [`FIRST`].
-const TYPES: [ValueType; 10] = [
-    ValueType::Long,
-    ValueType::String,
-    ValueType::Ref,
-    ValueType::Double,
-    ValueType::Keyword,
-    ValueType::Uuid,
-    ValueType::BigDec,
-    ValueType::Tuple,
-    ValueType::Instant,
-    ValueType::Ref,
+/// The types of the walk's attributes, by number from [`FIRST`]; the values of the last have each their own.
+const TYPES: [Option<ValueType>; 11] = [
+    Some(ValueType::Long),
+    Some(ValueType::String),
+    Some(ValueType::Ref),
+    Some(ValueType::Double),
+    Some(ValueType::Keyword),
+    Some(ValueType::Uuid),
+    Some(ValueType::BigDec),
+    Some(ValueType::Tuple),
+    Some(ValueType::Instant),
+    Some(ValueType::Ref),
+    None,
 ];
 const FIRST: u32 = 1000;
 
@@ -84,7 +85,11 @@ pub(super) fn entity(random: &mut Random) -> EntityId {
     }
 }
 
-pub(super) fn value(random: &mut Random, ty: ValueType) -> Value {
+pub(super) fn value(random: &mut Random, ty: Option<ValueType>) -> Value {
+    let Some(ty) = ty else {
+        let other = random.below(TYPES.len() as u64 - 1) as usize;
+        return value(random, TYPES[other]);
+    };
     let n = random.below(7) as i64 - 3;
     match ty {
         ValueType::Long => Value::Long(if random.one_in(9) { i64::MIN + n.abs() } else { n * 40 }),
@@ -254,7 +259,9 @@ impl Walk {
         for (a, ty) in attrs().zip(TYPES) {
             let e = a.entity();
             facts.push((e, attr::IDENT, Value::Keyword(Keyword::new(format!("walk/a{}", a.0))), true));
-            facts.push((e, attr::VALUE_TYPE, Value::Ref(bootstrap::type_entity(ty)), true));
+            if let Some(ty) = ty {
+                facts.push((e, attr::VALUE_TYPE, Value::Ref(bootstrap::type_entity(ty)), true));
+            }
             facts.push((e, attr::CARDINALITY, Value::Ref(bootstrap::CARDINALITY_MANY), true));
             if self.random.one_in(3) {
                 facts.push((e, attr::INDEX, Value::Boolean(true), true));
@@ -314,7 +321,10 @@ pub(super) fn key(random: &mut Random, index: Index) -> Key {
         n => AttrId(FIRST + n as u32 - 3 + random.below(2) as u32),
     };
     let ty =
-        a.0.checked_sub(FIRST).and_then(|n| TYPES.get(n as usize)).copied().unwrap_or(ValueType::Instant);
+        a.0.checked_sub(FIRST)
+            .and_then(|n| TYPES.get(n as usize))
+            .copied()
+            .unwrap_or(Some(ValueType::Instant));
     let (e, a, v) = (Some(entity(random)), Some(a), Some(value(random, ty)));
     let depth_of = |place: u64| depth > place;
     match index {

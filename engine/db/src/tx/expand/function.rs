@@ -14,7 +14,7 @@ use crate::schema::{Attribute, Cardinality, TupleKind};
 use crate::tx::op::{Object, Subject};
 use crate::tx::refusal::show_value;
 use crate::tx::temp::Affinity;
-use crate::value::{Value, ValueType};
+use crate::value::Value;
 
 impl Expander<'_> {
     /// Anything but `:db/add` and `:db/retract` given as keywords.
@@ -198,7 +198,7 @@ impl Expander<'_> {
 }
 
 fn is_composite(attribute: &Attribute) -> bool {
-    attribute.value_type == ValueType::Tuple && matches!(attribute.tuple, Some(TupleKind::Composite(_)))
+    matches!(attribute.tuple, Some(TupleKind::Composite(_)))
 }
 
 fn no_partition(form: &Edn) -> Error {

@@ -11,7 +11,7 @@ use crate::schema::{Attribute, Cardinality, Unique};
 use crate::tx::op::{Object, Subject};
 use crate::tx::refusal::cycle;
 use crate::tx::temp::Affinity;
-use crate::value::{Value, ValueType};
+use crate::value::Value;
 
 impl<'a> Expander<'a> {
     /// Expands one map and answers whom it is about.
@@ -71,7 +71,7 @@ impl<'a> Expander<'a> {
 
     fn one(&mut self, subject: Subject, attribute: &'a Attribute, value: &Edn) -> Result<()> {
         let object = match &value.node {
-            Node::Map(entries) if attribute.value_type == ValueType::Ref => {
+            Node::Map(entries) if attribute.is_ref() || attribute.value_type.is_none() => {
                 self.nested(subject, attribute, value, entries)?
             }
             _ => self.object(attribute, value)?,
@@ -79,7 +79,8 @@ impl<'a> Expander<'a> {
         self.push(subject, attribute, object, true)
     }
 
-    /// A nested map needs a reason to exist: it is a part, or it says which entity it is.
+    /// A nested map needs a reason to exist: it is a part, or it says which entity it is. Where values have no declared
+    /// type any will do, and the value is the id of its entity.
     fn nested(
         &mut self,
         parent: Subject,
@@ -88,7 +89,8 @@ impl<'a> Expander<'a> {
         entries: &[(Edn, Edn)],
     ) -> Result<Object> {
         let named = identifier(entries).is_some();
-        if !attribute.component && !named && !self.has_identity(entries) {
+        let free = attribute.value_type.is_none();
+        if !attribute.component && !named && !free && !self.has_identity(entries) {
             let message = format!("the map under {} does not say which entity it is", attribute.ident);
             return Err(Error::new(Code::InvalidNestedEntity, message)
                 .at(form.span)
@@ -117,7 +119,7 @@ impl<'a> Expander<'a> {
 
     /// `:a/_b x` in the map of e is `[:db/add x :a/b e]`. One entity only; a list is read as a lookup ref.
     fn reverse(&mut self, subject: Subject, attribute: &'a Attribute, value: &Edn) -> Result<()> {
-        if attribute.value_type != ValueType::Ref {
+        if !attribute.is_ref() {
             let message = format!("{} is no reference, so it has no reverse", attribute.ident);
             return Err(Error::new(Code::WrongTypeForAttribute, message)
                 .with("attribute", &attribute.ident)

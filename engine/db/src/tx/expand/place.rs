@@ -7,16 +7,21 @@ use annals_edn::{Code, Edn, Error, Keyword, Node};
 use super::Expander;
 use crate::Result;
 use crate::id::EntityId;
-use crate::identify::{self, ident_text, literal, show};
+use crate::identify::{self, free_literal, ident_text, literal, show};
 use crate::schema::Attribute;
 use crate::tx::op::{Object, Slot, Subject};
 use crate::value::{Value, ValueType};
 
 impl<'a> Expander<'a> {
     /// The attribute position.
-    pub(super) fn attribute(&self, form: &Edn) -> Result<&'a Attribute> {
+    pub(super) fn attribute(&mut self, form: &Edn) -> Result<&'a Attribute> {
         if let Node::Keyword(ident) = &form.node
             && let Some(attribute) = self.schema.attribute_of(ident)
+        {
+            return Ok(attribute);
+        }
+        if let Some(ident) = key_ident(form)
+            && let Some(attribute) = self.mint.attribute(&ident).map_err(|error| error.at(form.span))?
         {
             return Ok(attribute);
         }
@@ -74,11 +79,12 @@ impl<'a> Expander<'a> {
     /// The value position of `attribute`.
     pub(super) fn object(&mut self, attribute: &Attribute, form: &Edn) -> Result<Object> {
         let object = match (attribute.value_type, &form.node) {
-            (ValueType::String, Node::Str(text)) => Ok(Object::Value(Value::String(text.clone()))),
+            (Some(ValueType::String), Node::Str(text)) => Ok(Object::Value(Value::String(text.clone()))),
             (_, Node::Nil) => Err(nil_value(attribute)),
-            (ValueType::Ref, _) => self.reference(form).map(Object::from),
-            (ValueType::Tuple, _) => self.tuple(attribute, form),
-            (ty, _) => literal(ty, form).map(Object::Value).ok_or_else(|| wrong_type(attribute, form)),
+            (Some(ValueType::Ref), _) => self.reference(form).map(Object::from),
+            (Some(ValueType::Tuple), _) => self.tuple(attribute, form),
+            (None, _) => free_literal(form).map(Object::Value).ok_or_else(|| wrong_type(attribute, form)),
+            (Some(ty), _) => literal(ty, form).map(Object::Value).ok_or_else(|| wrong_type(attribute, form)),
         };
         let object = object.map_err(|error| error.at(form.span).with("attribute", &attribute.ident))?;
         if let Object::Value(value @ (Value::BigDec(_) | Value::BigInt(_))) = &object {
@@ -160,10 +166,17 @@ fn nil_value(attribute: &Attribute) -> Error {
 }
 
 fn wrong_type(attribute: &Attribute, form: &Edn) -> Error {
-    let expected = attribute.value_type.name();
+    if let Node::Tagged(tag, _) = &form.node
+        && !matches!(tag.as_str(), "float" | "uri" | "bytes")
+    {
+        return Error::new(Code::EdnUnknownTag, format!("the tag #{tag} makes no value"))
+            .with("value", show(form))
+            .hint("values are tagged #inst, #uuid, #uri, #bytes or #float");
+    }
+    let expected = attribute.value_type.map_or("value of any type", ValueType::name);
     let message = format!("{} takes a {expected}, not {}", attribute.ident, show(form));
     let code = match (attribute.value_type, &form.node) {
-        (ValueType::Keyword, Node::Str(_)) => Code::NotAKeyword,
+        (Some(ValueType::Keyword), Node::Str(_)) => Code::NotAKeyword,
         _ => Code::WrongTypeForAttribute,
     };
     Error::new(code, message).with("value", show(form)).with("expected", expected)

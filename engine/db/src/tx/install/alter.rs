@@ -110,7 +110,7 @@ impl<'a> Overlay<'a> {
 /// An entity that would have several values of an attribute that is to take one. One scan of the attribute.
 fn entity_with_two(db: &Db, body: &TxBody, attribute: &Attribute) -> Result<Option<EntityId>> {
     let mut counts = Overlay::new(body, attribute).counts();
-    let mut batch = Batch::new(Some(attribute.value_type));
+    let mut batch = Batch::new(attribute.value_type);
     let mut scan = db.scan(&Range::attr(attribute.id), Columns::E);
     let mut run = (EntityId(0), 0i64);
     let over = |run: (EntityId, i64), counts: &mut FxHashMap<EntityId, i64>| {
@@ -137,7 +137,7 @@ fn entity_with_two(db: &Db, body: &TxBody, attribute: &Attribute) -> Result<Opti
 
 fn has_or_had_data(db: &Db, attribute: &Attribute) -> Result<bool> {
     let history = db.history();
-    let mut batch = Batch::new(Some(attribute.value_type));
+    let mut batch = Batch::new(attribute.value_type);
     Ok(history.scan(&Range::attr(attribute.id), Columns::E).next(&mut batch)? && batch.rows > 0)
 }
 
@@ -155,7 +155,7 @@ fn shared_value(
             return Ok(Some((datom.v.clone(), other, datom.e)));
         }
     }
-    let mut batch = Batch::new(Some(attribute.value_type));
+    let mut batch = Batch::new(attribute.value_type);
     let range = Range::attr_by_value(attribute.id);
     let mut scan = db.scan(&range, Columns::E.with(Columns::V));
     let mut last: Option<(Value, EntityId)> = None;

@@ -58,7 +58,6 @@ fn each_type_takes_its_own_literals_only() {
         (":v/bytes", "#bytes \"not base64\""),
         (":v/uuid", "\"x\""),
         (":v/str", "[\"a\"]"),
-        (":v/str", "#unknown \"a\""),
     ] {
         let error = takes(attribute, value).expect_err(value);
         assert_eq!(error.code(), Code::WrongTypeForAttribute, "{attribute} {value}");
@@ -69,6 +68,7 @@ fn each_type_takes_its_own_literals_only() {
         (":v/ref", ":no/such", Code::NotAnEntity),
         (":v/ref", "[:v/str \"x\"]", Code::LookupRefAttrNotUnique),
         (":v/ref", "[:v/decid]", Code::InvalidLookupRef),
+        (":v/str", "#unknown \"a\"", Code::EdnUnknownTag),
         (":v/str", "nil", Code::NilValue),
         (":v/pair", "[1 2 3]", Code::InvalidTupleValue),
         (":v/pair", "[\"a\" 1M]", Code::InvalidTupleValue),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use annals_db::{Attribute, Batch, Column, Columns, EntityId, Range, ValueRef, ValueType};
+use annals_db::{Attribute, Batch, Column, Columns, EntityId, Range, ValueRef};
 use annals_edn::{Code, Edn, Error};
 use rustc_hash::FxHashMap;
 
@@ -98,11 +98,17 @@ impl Run<'_, '_> {
         let slot = &self.layout.levels[level].slots[at];
         let (child, limit, reverse) = (slot.child, slot.limit(), slot.reverse);
         let Some(attribute) = slot.attribute.clone() else { return Ok(self.absent(at, nodes)) };
-        let is_ref = attribute.value_type == ValueType::Ref;
+        let mut is_ref = attribute.is_ref();
         if reverse && !is_ref {
             return Ok(self.absent(at, nodes));
         }
-        let (input, values) = self.probe(&attribute, reverse, keys)?;
+        let (input, mut values) = self.probe(&attribute, reverse, keys)?;
+        if attribute.value_type.is_none()
+            && child != Child::Value
+            && let Some(ids) = ids(&values)
+        {
+            (values, is_ref) = (ids, true);
+        }
         if !is_ref && child != Child::Value && !values.is_empty() {
             let message = format!("{} is no reference, so it has no sub-pattern", attribute.ident);
             return Err(Error::new(Code::InvalidAttrSpec, message).with("attribute", &attribute.ident));
@@ -228,7 +234,7 @@ impl Run<'_, '_> {
         let found = self.scan(level, keys)?;
         let everything = self.layout.everything(Some(wildcard));
         for (attribute, input, values) in found {
-            let is_ref = attribute.value_type == ValueType::Ref;
+            let is_ref = attribute.is_ref();
             let child = match is_ref {
                 false => Child::Value,
                 true if attribute.component => Child::Level(everything),
@@ -301,6 +307,12 @@ fn spans(input: &[u32], keys: &[u64], nodes: &[Node], limit: usize) -> Vec<(u32,
     }
     let of_node = |node: &Node| of_key[keys.binary_search(&node.entity).expect("every node is a key")];
     nodes.iter().map(of_node).collect()
+}
+
+/// Values without a declared type as the ids that they may stand for, if all of them may.
+fn ids(values: &Column) -> Option<Column> {
+    let id = |row| values.get(row).as_integer().and_then(EntityId::from_long).map(|e| e.0);
+    (0..values.len()).map(id).collect::<Option<Vec<u64>>>().map(Column::Ref)
 }
 
 fn reference(values: &Column, at: u32) -> Result<u64, Error> {
