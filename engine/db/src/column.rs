@@ -1,17 +1,46 @@
 //! Typed columns of values: what scans produce and the query engine works on. Never a boxed value per row unless the
 //! rows really mix types.
 
+use std::ops::Range;
 use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
 
 use crate::id::EntityId;
 use crate::value::{Value, ValueRef, ValueType};
 
-/// A column of text: views into shared buffers (a resident segment's) or into the column's own.
+/// A column of text: views into shared buffers (a resident segment's, a sorted run's) or into the column's own.
 #[derive(Clone, Debug, Default)]
 pub struct TextColumn {
-    buffers: Vec<Arc<[u8]>>,
+    buffers: Vec<Buffer>,
     own: String,
     views: Vec<View>,
+}
+
+/// Bytes that several columns look into.
+#[derive(Clone, Debug)]
+enum Buffer {
+    /// UTF-8 where views say so: checked when read as text
+    Bytes(Arc<[u8]>),
+    /// UTF-8 as a whole
+    Text(Arc<str>),
+}
+
+impl Buffer {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Buffer::Bytes(bytes) => bytes,
+            Buffer::Text(text) => text.as_bytes(),
+        }
+    }
+
+    fn is(&self, other: &Buffer) -> bool {
+        match (self, other) {
+            (Buffer::Bytes(x), Buffer::Bytes(y)) => Arc::ptr_eq(x, y),
+            (Buffer::Text(x), Buffer::Text(y)) => Arc::ptr_eq(x, y),
+            _ => false,
+        }
+    }
 }
 
 /// Where one text lies. `buffer` 0 is the column's own bytes, `n` the n-th shared buffer.
@@ -41,13 +70,33 @@ impl TextColumn {
         self.views.is_empty()
     }
 
-    /// The text of row `i`. O(1) for the column's own texts, O(len) for shared ones, which are checked.
+    /// A column of `texts` that keeps each distinct one once, in a buffer that columns made from it share; `None` when
+    /// they are too long for that.
+    pub(crate) fn interned<'t>(texts: impl Iterator<Item = &'t str>) -> Option<TextColumn> {
+        let mut known: FxHashMap<&str, View> = FxHashMap::default();
+        let (mut text, mut views) = (String::new(), Vec::new());
+        for one in texts {
+            let fresh = || View { buffer: 1, start: text.len() as u32, len: one.len() as u32 };
+            let view = *known.entry(one).or_insert_with(fresh);
+            if view.start as usize == text.len() {
+                text.push_str(one);
+                u32::try_from(text.len()).ok()?;
+            }
+            views.push(view);
+        }
+        Some(TextColumn { buffers: vec![Buffer::Text(text.into())], own: String::new(), views })
+    }
+
+    /// The text of row `i`. O(1), but O(len) for texts of a segment, which are checked.
     #[must_use]
     pub fn get(&self, i: usize) -> &str {
         let view = self.views[i];
-        match view.buffer {
-            0 => &self.own[view.range()],
-            _ => std::str::from_utf8(self.bytes(i)).expect("only text is shared"),
+        match view.buffer.checked_sub(1).map(|at| &self.buffers[at as usize]) {
+            None => &self.own[view.range()],
+            Some(Buffer::Text(text)) => &text[view.range()],
+            Some(Buffer::Bytes(bytes)) => {
+                std::str::from_utf8(&bytes[view.range()]).expect("only text is shared")
+            }
         }
     }
 
@@ -57,7 +106,7 @@ impl TextColumn {
         let view = self.views[i];
         match view.buffer {
             0 => &self.own.as_bytes()[view.range()],
-            n => &self.buffers[n as usize - 1][view.range()],
+            n => &self.buffers[n as usize - 1].bytes()[view.range()],
         }
     }
 
@@ -70,7 +119,11 @@ impl TextColumn {
 
     /// Makes `buffer` known and returns its number for [`TextColumn::push_shared`]. Must hold UTF-8 at every range pushed.
     pub fn share(&mut self, buffer: &Arc<[u8]>) -> u32 {
-        let known = self.buffers.iter().rposition(|held| Arc::ptr_eq(held, buffer));
+        self.share_buffer(&Buffer::Bytes(buffer.clone()))
+    }
+
+    fn share_buffer(&mut self, buffer: &Buffer) -> u32 {
+        let known = self.buffers.iter().rposition(|held| held.is(buffer));
         let at = known.unwrap_or_else(|| {
             self.buffers.push(buffer.clone());
             self.buffers.len() - 1
@@ -89,10 +142,22 @@ impl TextColumn {
         match view.buffer {
             0 => self.push(other.get(i)),
             n => {
-                let buffer = self.share(&other.buffers[n as usize - 1]);
+                let buffer = self.share_buffer(&other.buffers[n as usize - 1]);
                 self.push_shared(buffer, view.start, view.len);
             }
         }
+    }
+
+    /// Appends rows of `other`; shares the buffers it has. O(rows + the bytes that `other` owns).
+    pub fn extend(&mut self, other: &TextColumn, rows: impl Iterator<Item = usize>) {
+        if let [buffer] = other.buffers.as_slice()
+            && other.own.is_empty()
+        {
+            let buffer = self.share_buffer(buffer);
+            self.views.extend(rows.map(|row| View { buffer, ..other.views[row] }));
+            return;
+        }
+        rows.for_each(|row| self.push_from(other, row));
     }
 
     /// Drops all rows and shared buffers; keeps what was allocated.
@@ -215,6 +280,44 @@ impl Column {
                 mixed.push(v.to_value());
                 *self = Column::Mixed(mixed);
             }
+        }
+    }
+
+    /// Appends rows `rows` of `from`, slice by slice where the types agree.
+    pub fn extend_range(&mut self, from: &Column, rows: Range<usize>) {
+        match (&mut *self, from) {
+            (Column::Boolean(to), Column::Boolean(from)) => to.extend_from_slice(&from[rows]),
+            (Column::Long(to), Column::Long(from)) | (Column::Instant(to), Column::Instant(from)) => {
+                to.extend_from_slice(&from[rows]);
+            }
+            (Column::Ref(to), Column::Ref(from)) => to.extend_from_slice(&from[rows]),
+            (Column::Double(to), Column::Double(from)) => to.extend_from_slice(&from[rows]),
+            (Column::Uuid(to), Column::Uuid(from)) => to.extend_from_slice(&from[rows]),
+            (Column::Keyword(to), Column::Keyword(from)) | (Column::String(to), Column::String(from)) => {
+                to.extend(from, rows);
+            }
+            (Column::Mixed(to), Column::Mixed(from)) => to.extend_from_slice(&from[rows]),
+            (to, from) => rows.for_each(|row| to.push(from.get(row))),
+        }
+    }
+
+    /// Appends the rows of `rows`, in that order.
+    pub fn extend_rows(&mut self, from: &Column, rows: &[u32]) {
+        fn extend<T: Clone>(to: &mut Vec<T>, from: &[T], rows: &[u32]) {
+            to.extend(rows.iter().map(|&row| from[row as usize].clone()));
+        }
+        match (&mut *self, from) {
+            (Column::Boolean(to), Column::Boolean(from)) => extend(to, from, rows),
+            (Column::Long(to), Column::Long(from)) | (Column::Instant(to), Column::Instant(from)) => {
+                extend(to, from, rows);
+            }
+            (Column::Ref(to), Column::Ref(from)) => extend(to, from, rows),
+            (Column::Double(to), Column::Double(from)) => extend(to, from, rows),
+            (Column::Uuid(to), Column::Uuid(from)) => extend(to, from, rows),
+            (Column::Keyword(to), Column::Keyword(from)) | (Column::String(to), Column::String(from)) => {
+                to.extend(from, rows.iter().map(|&row| row as usize));
+            }
+            (to, from) => rows.iter().for_each(|&row| to.push(from.get(row as usize))),
         }
     }
 

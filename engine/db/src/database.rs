@@ -5,6 +5,7 @@
 //! reads. Reads fail when the store does; a value over novelty alone cannot fail.
 
 mod count;
+mod distinct;
 mod known;
 mod line;
 mod open;

@@ -6,6 +6,7 @@
 
 pub(crate) mod event;
 pub(crate) mod layer;
+pub(crate) mod lines;
 pub(crate) mod newest;
 pub(crate) mod prefix;
 pub(crate) mod run;
@@ -13,6 +14,7 @@ pub(crate) mod sorted;
 
 pub(crate) use event::{Event, Marks, Seek};
 pub(crate) use layer::Layer;
+pub(crate) use lines::Lines;
 pub(crate) use run::Run;
 pub(crate) use sorted::Tuning;
 

@@ -92,6 +92,11 @@ fn open(db: &Db, range: &Range, columns: Columns) -> Result<Merge> {
         let runs = levels
             .runs()
             .filter_map(|run| RunCursor::open(&held.layer, run, span, range, window.history))
+            .inspect(|part| {
+                if !window.history {
+                    part.warm()
+                }
+            })
             .map(Cursor::Run);
         cursors.extend(runs);
     }

@@ -4,6 +4,8 @@
 //! collection a vector; a scalar a value; a tuple a vector; with return maps each row a map. Nothing found is `#{}`,
 //! `[]` or `nil`. Rows keep the canonical order, in sets too. Ids are numbers.
 
+use std::sync::atomic::AtomicBool;
+
 use annals_db::{Column, Db};
 use annals_edn::{Edn, Error, Node};
 
@@ -21,8 +23,8 @@ use crate::run::context::QueryCtx;
 ///
 /// # Errors
 /// Those of the run, and of pulls.
-pub fn answer(prepared: &Prepared, args: &[Argument], ctx: QueryCtx<'_>) -> Result<Edn, Error> {
-    let mut shaper = Shaper::new(prepared.checked(), args)?;
+pub fn answer<'a>(prepared: &'a Prepared, args: &'a [Argument], ctx: QueryCtx<'a>) -> Result<Edn, Error> {
+    let mut shaper = Shaper::new(prepared.checked(), args)?.cancelled_by(ctx.cancel);
     let mut rows = prepared.run(args, ctx)?;
     let mut found = Vec::new();
     while let Some(batch) = rows.next()? {
@@ -48,6 +50,15 @@ impl<'a> Shaper<'a> {
         let pulls =
             query.find.elements.iter().map(|elem| pull(query, elem, args)).collect::<Result<_, _>>()?;
         Ok(Shaper { query, pulls })
+    }
+
+    /// The same, its pulls stopped soon after `cancel` is set.
+    #[must_use]
+    pub fn cancelled_by(mut self, cancel: &'a AtomicBool) -> Shaper<'a> {
+        for slot in &mut self.pulls {
+            *slot = slot.take().map(|(db, pull)| (db, pull.cancelled_by(cancel)));
+        }
+        self
     }
 
     /// True when some column is a pull, so that [`Shaper::column`] reads the database.

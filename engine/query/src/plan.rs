@@ -1,7 +1,8 @@
 //! Planning: checked query to logical form, logical form to steps.
 //!
 //! Reading order: [`logic`] the logical form, [`lower`] how it is made, [`physical`] the steps, [`estimate`] counts,
-//! [`cost`] candidates, [`search`] the order of nodes, [`emit`] steps from it, [`distinct`] proofs of distinctness,
+//! [`cost`] candidates, [`search`] the order of nodes, [`emit`] steps from it, [`distinct`] proofs of distinctness, [`point`] queries
+//! about one entity,
 //! [`closure`] and [`demand`] recursive rules, [`vars`] sets of variables, [`explain`] a plan as text.
 
 pub(crate) mod closure;
@@ -14,5 +15,6 @@ pub(crate) mod explain;
 pub(crate) mod logic;
 pub(crate) mod lower;
 pub(crate) mod physical;
+pub(crate) mod point;
 pub(crate) mod search;
 pub(crate) mod vars;

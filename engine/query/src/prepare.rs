@@ -3,7 +3,7 @@
 //! A plan never contains a literal. It depends on the query, the schemas, the shapes of the arguments, and the order of
 //! magnitude of each range that the planner counted; these are the key under which [`Prepared`] keeps it.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use annals_db::Incarnation;
 use annals_edn::{Edn, Error, Node as Form};
@@ -18,6 +18,7 @@ use crate::plan::explain;
 use crate::plan::logic::Logic;
 use crate::plan::lower::lower;
 use crate::plan::physical::Plan;
+use crate::plan::point::is_point;
 use crate::plan::search::{self, Dice};
 use crate::plan::vars::VarSet;
 use crate::rows::{Position, Rows};
@@ -28,10 +29,12 @@ const MAX_PLANS: usize = 64;
 
 /// A query that can run on any arguments of the shape it was prepared for.
 pub struct Prepared {
-    checked: CheckedQuery,
+    checked: Arc<CheckedQuery>,
     logic: Logic,
     shapes: Vec<Shape>,
     plans: Mutex<Plans>,
+    /// the one plan of a query about one entity
+    point: Option<OnceLock<Arc<Plan>>>,
 }
 
 /// What of an argument a prepared query depends on.
@@ -64,10 +67,11 @@ impl Prepared {
             _ => InputShape::Data,
         };
         let inputs: Vec<InputShape> = args.iter().map(shape).collect();
-        let checked = check(&parsed, rules.as_ref(), &inputs)?;
+        let checked = Arc::new(check(&parsed, rules.as_ref(), &inputs)?);
         let logic = lower(&checked, &bind::databases(&checked.query, args))?;
         let shapes = shapes(&parsed, args);
-        Ok(Prepared { checked, logic, shapes, plans: Mutex::default() })
+        let point = is_point(&logic).then(OnceLock::new);
+        Ok(Prepared { checked, logic, shapes, plans: Mutex::default(), point })
     }
 
     /// True when the query can run on `args` as it is; otherwise prepare it anew.
@@ -145,9 +149,16 @@ impl Prepared {
     }
 
     fn plan(&self, bound: &Bound<'_>, dice: Option<Dice>) -> Result<Arc<Plan>, Error> {
+        if let Some(plan) = self.point.as_ref().filter(|_| dice.is_none()).and_then(OnceLock::get) {
+            return Ok(plan.clone());
+        }
         let mut statistics = Statistics::new(&bound.sources, &bound.fixed);
         if dice.is_some() {
             return self.search(&mut statistics, dice).map(Arc::new);
+        }
+        if let Some(point) = &self.point {
+            let plan = Arc::new(self.search(&mut statistics, None)?);
+            return Ok(point.get_or_init(|| plan).clone());
         }
         let mut plans = self.plans.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let key = key(&mut statistics, &plans.asked, bound)?;

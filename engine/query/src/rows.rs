@@ -15,8 +15,9 @@ use crate::check::CheckedQuery;
 use crate::datum::{Datum, DatumColumn};
 use crate::group;
 use crate::order::{self, SortKey};
+use crate::plan::explain;
 use crate::plan::physical::Plan;
-use crate::run::context::{Counters, Env, QueryCtx, Run};
+use crate::run::context::{Counters, Env, QueryCtx, Run, STEP};
 use crate::run::frame::{self, Col, Frame, SOUND};
 use crate::run::keys;
 use crate::run::pipe::Pipe;
@@ -47,6 +48,8 @@ pub struct Position {
 
 /// A query's result under way.
 pub struct Rows<'a> {
+    checked: Arc<CheckedQuery>,
+    plan: Arc<Plan>,
     env: Env<'a>,
     pipe: Pipe<'a>,
     shape: ResultShape,
@@ -97,7 +100,7 @@ enum State {
 
 impl<'a> Rows<'a> {
     pub(crate) fn new(
-        checked: &CheckedQuery,
+        checked: &Arc<CheckedQuery>,
         plan: Arc<Plan>,
         bound: Bound<'a>,
         args: &[Argument],
@@ -135,7 +138,8 @@ impl<'a> Rows<'a> {
         };
         let pipe = Pipe::new(&plan.root, base, start.clone());
         let position = Position { rows: position.rows, ..Position::default() };
-        Ok(Rows { env, pipe, shape, state, skip, left, start, position })
+        let checked = checked.clone();
+        Ok(Rows { checked, plan, env, pipe, shape, state, skip, left, start, position })
     }
 
     /// The next rows, in canonical order; `None` at the end.
@@ -144,6 +148,20 @@ impl<'a> Rows<'a> {
     /// Of functions that failed on a row given out, of budgets, `CANCELLED`, and of the store.
     #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> Result<Option<RowBatch>, Error> {
+        self.advance().map_err(|error| self.blamed(error))
+    }
+
+    /// Names the operator at work when a budget ran out or the query was stopped.
+    fn blamed(&self, error: Error) -> Error {
+        let step = error.details().iter().find(|(name, _)| name == STEP).and_then(|(_, id)| id.parse().ok());
+        let operator = step.and_then(|id| explain::operator(&self.plan, &self.checked.query, id));
+        match operator {
+            Some(operator) => error.with("operator", operator),
+            None => error,
+        }
+    }
+
+    fn advance(&mut self) -> Result<Option<RowBatch>, Error> {
         loop {
             if self.left == 0 {
                 self.state = State::Done;

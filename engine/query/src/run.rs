@@ -9,6 +9,7 @@ pub(crate) mod context;
 pub(crate) mod fixpoint;
 pub(crate) mod frame;
 pub(crate) mod graph;
+pub(crate) mod ints;
 pub(crate) mod join;
 pub(crate) mod keys;
 pub(crate) mod lookup;

@@ -2,6 +2,8 @@
 
 #[path = "engine/errors.rs"]
 mod errors;
+#[path = "engine/orders.rs"]
+mod orders;
 #[path = "engine/plans.rs"]
 mod plans;
 #[path = "engine/rules.rs"]

@@ -159,7 +159,8 @@ impl Producer for Run {
     fn run(&mut self, out: &mut dyn Sink) -> Result<String> {
         let ctx = QueryCtx { cancel: self.cancel.flag(), limits: QueryLimits::default() };
         let position = Position { rows: self.skip, ..Position::default() };
-        let mut shaper = Shaper::new(self.prepared.checked(), &self.arguments)?;
+        let mut shaper =
+            Shaper::new(self.prepared.checked(), &self.arguments)?.cancelled_by(self.cancel.flag());
         let mut rows = self.prepared.run_from(&self.arguments, ctx, &position)?;
         let counters = deliver(&mut rows, &mut shaper, self.limit.unwrap_or(u64::MAX), out)?;
         Ok(if self.want_stats { stats(&counters) } else { String::new() })

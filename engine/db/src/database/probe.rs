@@ -2,12 +2,12 @@
 
 mod source;
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use smallvec::SmallVec;
 
 use super::Db;
-use super::point::table_place;
 use super::trees::Row;
 use crate::Result;
 use crate::column::Column;
@@ -19,7 +19,10 @@ use crate::scan::cursor::Span;
 use crate::scan::table::TableColumn;
 use crate::scan::window::{Mark, Marks, Window};
 use crate::value::{ValueRef, ValueType};
-use source::{RunSource, Source, TreeSource, Wanted};
+use source::{Keys, RunSource, Source, TreeSource, Wanted};
+
+/// So few keys are sought one by one, from the index of entities.
+const FEW_KEYS: usize = 2;
 
 impl Db {
     /// For each of `entities` (ascending), its values of `a`, in value order. One forward pass: O(log distance) a key
@@ -29,19 +32,17 @@ impl Db {
     /// Only of the store.
     pub fn probe_entities(&self, a: AttrId, entities: &[u64], with_t: bool) -> Result<Probe> {
         let window = self.netting_window();
-        let ty = self.schema().attribute(a).and_then(|attribute| attribute.value_type);
-        let mut probe = Probe { input: Vec::new(), e: Vec::new(), v: Column::of(ty), t: Vec::new() };
-        let mut sources = self.probe_sources(Index::Aevt, a, &window);
-        for (i, &e) in entities.iter().enumerate() {
-            if let Some((column, t)) = table_place(EntityId(e), a) {
-                let held = self.table_value(column, t, &window)?;
-                held.iter().for_each(|v| probe.push_value(i, v.as_ref(), t.0, with_t));
-                continue;
+        let mut probe = self.no_probe(a);
+        let from_table = TableColumn::of_attr(a).is_some();
+        if entities.len() <= FEW_KEYS || from_table {
+            for (i, &e) in entities.iter().enumerate() {
+                for (v, t) in self.values(EntityId(e), a)? {
+                    probe.push_value(i, v.as_ref(), t.0, with_t);
+                }
             }
-            let key = Wanted { e: Some(e), v: None };
-            probe_key(&mut sources, &window, &key, |_, v, t| probe.push_value(i, v, t, with_t))?;
+            return Ok(probe);
         }
-        Ok(probe)
+        self.probe(Index::Aevt, a, &Keys::Entities(entities.into()), &window, with_t)
     }
 
     /// For each of `values` (ascending in index order; matched by identity), the entities that have it for `a`,
@@ -50,17 +51,79 @@ impl Db {
     /// # Errors
     /// Only of the store.
     pub fn probe_values(&self, a: AttrId, values: &Column, with_t: bool) -> Result<Probe> {
-        let mut probe =
-            Probe { input: Vec::new(), e: Vec::new(), v: Column::Mixed(Vec::new()), t: Vec::new() };
         if !self.avet_is_whole(a) || TableColumn::of_attr(a).is_some() {
+            let mut probe = self.no_probe(a);
             self.probe_by_scan(a, values, with_t, &mut probe)?;
             return Ok(probe);
         }
         let window = self.netting_window();
-        let mut sources = self.probe_sources(Index::Avet, a, &window);
-        for i in 0..values.len() {
-            let key = Wanted { e: None, v: Some(values.get(i)) };
-            probe_key(&mut sources, &window, &key, |e, _, t| probe.push_entity(i, e, t, with_t))?;
+        self.probe(Index::Avet, a, &Keys::Values(Cow::Borrowed(values)), &window, with_t)
+    }
+
+    fn no_probe(&self, a: AttrId) -> Probe {
+        let ty = self.schema().attribute(a).and_then(|attribute| attribute.value_type);
+        Probe { input: Vec::new(), e: Vec::new(), v: Column::of(ty), t: Vec::new() }
+    }
+
+    /// Keys of which every source knows only what holds are sought in each source by itself, in one tight pass; what
+    /// the sources find is then put together. Only the keys that some source may end are netted one by one.
+    fn probe(
+        &self,
+        index: Index,
+        a: AttrId,
+        keys: &Keys<'_>,
+        window: &Window,
+        with_t: bool,
+    ) -> Result<Probe> {
+        let mut sources = self.probe_sources(index, a, window, keys.len());
+        let simple = sources.iter().filter(|source| source.is_simple()).count();
+        if simple == 0 || keys.have_scales() {
+            return self.probe_each(a, &mut sources, keys, window, with_t);
+        }
+        let mut touched: Vec<u32> = Vec::new();
+        for source in sources.iter_mut().filter(|source| !source.is_simple()) {
+            for i in 0..keys.len() {
+                if source.seek(&keys.wanted(i))? > 0 {
+                    touched.push(i as u32);
+                }
+            }
+        }
+        touched.sort_unstable();
+        touched.dedup();
+        let mut parts: SmallVec<[Probe; 6]> = SmallVec::new();
+        let (rest, numbers) = keys.without(&touched);
+        for source in sources.iter_mut().filter(|source| source.is_simple()) {
+            let mut part = self.no_probe(a);
+            source.seek_all(&rest, with_t, &mut part)?;
+            part.renumber(numbers.as_deref());
+            parts.push(part);
+        }
+        if !touched.is_empty() {
+            let keys = keys.select(&touched);
+            let mut sources = self.probe_sources(index, a, window, 0);
+            let mut part = self.probe_each(a, &mut sources, &keys, window, with_t)?;
+            part.renumber(Some(&touched));
+            parts.push(part);
+        }
+        Ok(merged(parts).unwrap_or_else(|| self.no_probe(a)))
+    }
+
+    /// Keys one by one, each in all sources.
+    fn probe_each(
+        &self,
+        a: AttrId,
+        sources: &mut [Source<'_>],
+        keys: &Keys<'_>,
+        window: &Window,
+        with_t: bool,
+    ) -> Result<Probe> {
+        let mut probe = self.no_probe(a);
+        for i in 0..keys.len() {
+            let key = keys.wanted(i);
+            probe_key(sources, window, &key, |e, v, t| match key.v {
+                None => probe.push_value(i, v, t, with_t),
+                Some(_) => probe.push_entity(i, e, t, with_t),
+            })?;
         }
         Ok(probe)
     }
@@ -84,14 +147,22 @@ impl Db {
         Ok(())
     }
 
-    fn probe_sources(&self, index: Index, a: AttrId, window: &Window) -> SmallVec<[Source<'_>; 6]> {
+    fn probe_sources(
+        &self,
+        index: Index,
+        a: AttrId,
+        window: &Window,
+        keys: usize,
+    ) -> SmallVec<[Source<'_>; 6]> {
         let mut sources = SmallVec::new();
         let seek = Seek { a: Some(a.0), ..Seek::default() };
         for held in self.layers() {
             let Some(span) = Span::of(window, held) else { continue };
             let levels = held.layer.levels(index, held.end);
-            let runs = levels.runs().filter_map(|run| RunSource::open(held, run, span, &seek, window));
-            sources.extend(runs.map(Source::Run));
+            let runs = levels.runs().filter_map(|run| RunSource::open(held, run, span, &seek, window, keys));
+            // The bootstrap stands in the trees too: what both have is netted.
+            let twice = held.upto == 0 && self.base().is_some();
+            sources.extend(runs.map(|run| Source::Run(run.or_twice(twice))));
         }
         let trees = self.trees(index, window).into_iter();
         sources.extend(trees.map(|(tree, role)| Source::Tree(TreeSource::open(tree, role, a, window))));
@@ -159,8 +230,64 @@ fn net(window: &Window, marks: impl Iterator<Item = Mark>) -> Option<u64> {
     marks.first().map(|mark| mark.t)
 }
 
+/// What several sources found, none of it twice, in the order of keys, then of values or entities.
+fn merged(mut parts: SmallVec<[Probe; 6]>) -> Option<Probe> {
+    parts.retain(|part| !part.input.is_empty());
+    parts.sort_by_key(|part| part.input[0]);
+    let apart = |pair: &[Probe]| pair[0].input.last() < pair[1].input.first();
+    if parts.windows(2).all(apart) {
+        let mut parts = parts.into_iter();
+        let mut all = parts.next()?;
+        for part in parts {
+            all.input.extend_from_slice(&part.input);
+            all.e.extend_from_slice(&part.e);
+            all.v.extend_range(&part.v, 0..part.v.len());
+            all.t.extend_from_slice(&part.t);
+        }
+        return Some(all);
+    }
+    let numbered = |(number, part): (usize, &Probe)| {
+        let rows = part.input.iter().enumerate();
+        rows.map(|(row, key)| (*key, number as u32, row as u32)).collect::<Vec<_>>()
+    };
+    let mut order: Vec<(u32, u32, u32)> = parts.iter().enumerate().flat_map(numbered).collect();
+    order.sort_unstable();
+    let compare = |x: &(u32, u32, u32), y: &(u32, u32, u32)| {
+        let (left, right, i, j) = (&parts[x.1 as usize], &parts[y.1 as usize], x.2 as usize, y.2 as usize);
+        match left.e.is_empty() {
+            true => left.v.get(i).cmp_index(&right.v.get(j)),
+            false => left.e[i].cmp(&right.e[j]),
+        }
+    };
+    for rows in order.chunk_by_mut(|x, y| x.0 == y.0) {
+        if rows.first().map(|row| row.1) != rows.last().map(|row| row.1) {
+            rows.sort_by(compare);
+        }
+    }
+    let mut all =
+        Probe { input: Vec::with_capacity(order.len()), e: Vec::new(), v: parts[0].v.clone(), t: Vec::new() };
+    all.v.clear();
+    for (key, part, row) in order {
+        let (part, row) = (&parts[part as usize], row as usize);
+        all.input.push(key);
+        all.e.extend(part.e.get(row));
+        all.t.extend(part.t.get(row));
+        if !part.v.is_empty() {
+            all.v.extend_range(&part.v, row..row + 1);
+        }
+    }
+    Some(all)
+}
+
 impl Probe {
-    fn push_value(&mut self, input: usize, v: ValueRef<'_>, t: u64, with_t: bool) {
+    /// Gives inputs the numbers that they have among all keys.
+    fn renumber(&mut self, numbers: Option<&[u32]>) {
+        if let Some(numbers) = numbers {
+            self.input.iter_mut().for_each(|number| *number = numbers[*number as usize]);
+        }
+    }
+
+    pub(super) fn push_value(&mut self, input: usize, v: ValueRef<'_>, t: u64, with_t: bool) {
         self.input.push(input as u32);
         self.v.push(v);
         if with_t {
@@ -168,7 +295,7 @@ impl Probe {
         }
     }
 
-    fn push_entity(&mut self, input: usize, e: u64, t: u64, with_t: bool) {
+    pub(super) fn push_entity(&mut self, input: usize, e: u64, t: u64, with_t: bool) {
         self.input.push(input as u32);
         self.e.push(e);
         if with_t {

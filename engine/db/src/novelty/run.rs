@@ -4,9 +4,12 @@
 //! last five steps of a binary search within a small dense array.
 
 use std::cmp::Ordering;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering as Memory};
 
 use super::Events;
 use super::event::{Event, Seek};
+use super::lines::Lines;
 use super::prefix::order_prefix;
 use crate::order::Index;
 
@@ -24,6 +27,9 @@ pub(crate) struct Run {
     pub(crate) t_min: u32,
     pub(crate) t_max: u32,
     fences: Box<[(u64, u64)]>,
+    /// rows read so far by scans and batched look-ups
+    heat: AtomicUsize,
+    lines: OnceLock<Option<Lines>>,
 }
 
 const BLOCK: usize = 32;
@@ -114,7 +120,29 @@ impl Run {
             t_min,
             t_max,
             fences: fences.into(),
+            heat: AtomicUsize::new(0),
+            lines: OnceLock::new(),
         }
+    }
+
+    /// The run as columns, if it was read often enough to be worth them; `reading` more rows are read now. A run of at
+    /// most `tail` rows is made anew too often. EAVT has none: its readers want one entity.
+    pub(crate) fn lines(&self, events: &Events, tail: usize, reading: usize) -> Option<&Lines> {
+        if let Some(lines) = self.lines.get() {
+            return lines.as_ref();
+        }
+        if self.index == Index::Eavt || self.len() <= tail {
+            return None;
+        }
+        if self.heat.fetch_add(reading, Memory::Relaxed) + reading < self.len() {
+            return None;
+        }
+        self.lines.get_or_init(|| Lines::new(events, self)).as_ref()
+    }
+
+    /// The run as columns, if they were made.
+    pub(crate) fn ready_lines(&self) -> Option<&Lines> {
+        self.lines.get().and_then(Option::as_ref)
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -156,6 +156,11 @@ impl RunCursor {
         (at < end).then(|| RunCursor { layer: layer.clone(), run: run.clone(), at, end, span, clear })
     }
 
+    /// Says that the rows are going to be read: a run that is read often becomes columns.
+    pub(crate) fn warm(&self) {
+        self.run.lines(self.layer.events(), self.layer.tuning.tail, self.end - self.at);
+    }
+
     pub(crate) fn event(&self, i: usize) -> &Event {
         &self.layer.events()[self.run.positions[i] as usize]
     }

@@ -1,9 +1,11 @@
 //! Rows into batches: whole stretches of a run at once, single rows where sources meet.
 
-use super::cursor::RunCursor;
+use std::ops::Range;
+
+use super::cursor::{RunCursor, Span};
 use super::window::Window;
 use crate::datom::DatomRef;
-use crate::novelty::{Event, Events};
+use crate::novelty::{Event, Events, Lines};
 use crate::range::{BATCH_ROWS, Batch, Columns};
 
 pub(crate) fn is_full(batch: &Batch) -> bool {
@@ -34,6 +36,23 @@ pub(crate) fn row(batch: &mut Batch, columns: Columns, row: &DatomRef<'_>) {
 /// among them, so the run nets alone.
 pub(crate) fn run(cursor: &mut RunCursor, to: usize, columns: Columns, window: &Window, batch: &mut Batch) {
     let room = BATCH_ROWS - batch.rows;
+    if !window.history
+        && let Some(lines) = cursor.run.ready_lines()
+    {
+        if cursor.span.covers(&cursor.run) {
+            let (first, last) = (lines.line_at(cursor.at), lines.line_at(to));
+            let end = last.min(first + room);
+            fill_lines(batch, columns, lines, cursor.layer.base, first..end);
+            cursor.at = if end == last { to } else { lines.row_of(end) };
+            return;
+        }
+        if cursor.run.plain {
+            let (chosen, at) = choose_shown(lines, cursor.span, cursor.at..to, room);
+            cursor.at = at;
+            pick_lines(batch, columns, lines, cursor.layer.base, &chosen);
+            return;
+        }
+    }
     if cursor.clear {
         let end = to.min(cursor.at + room);
         let positions = &cursor.run.positions[cursor.at..end];
@@ -48,6 +67,77 @@ pub(crate) fn run(cursor: &mut RunCursor, to: usize, columns: Columns, window: &
         choose_netted(cursor, to, room, &mut chosen);
     }
     fill(batch, columns, cursor.layer.events(), cursor.layer.base, &chosen);
+}
+
+/// Lines of a stretch, which are facts that hold.
+fn fill_lines(batch: &mut Batch, columns: Columns, lines: &Lines, base: u64, at: Range<usize>) {
+    batch.rows += at.len();
+    if columns.has(Columns::E) {
+        batch.e.extend_from_slice(&lines.e[at.clone()]);
+    }
+    if columns.has(Columns::T) {
+        batch.t.extend(lines.t[at.clone()].iter().map(|&t| base + u64::from(t)));
+    }
+    if columns.has(Columns::ADDED) {
+        batch.added.resize(batch.added.len() + at.len(), true);
+    }
+    if columns.has(Columns::A) || columns.has(Columns::V) {
+        for (a, values, at) in lines.parts(at) {
+            if columns.has(Columns::A) {
+                batch.a.resize(batch.a.len() + at.len(), a);
+            }
+            if columns.has(Columns::V) {
+                batch.v.extend_range(values, at);
+            }
+        }
+    }
+}
+
+/// Lines of a run without a retraction, of which a view sees only a part, until there is no more room; and how far it
+/// got.
+fn choose_shown(lines: &Lines, span: Span, rows: Range<usize>, room: usize) -> (Vec<u32>, usize) {
+    let mut chosen = Vec::with_capacity(room.min(rows.len()));
+    let mut at = rows.start;
+    while at < rows.end && chosen.len() < room {
+        // Blocks of what there is room for, so that no line has to be passed twice.
+        let end = rows.end.min(at + room - chosen.len());
+        let ts = lines.t[at..end].iter().zip(at as u32..);
+        chosen.extend(ts.filter(|(t, _)| (span.lo..=span.hi).contains(*t)).map(|(_, line)| line));
+        at = end;
+    }
+    (chosen, at)
+}
+
+/// Some lines of a run whose lines are its rows.
+fn pick_lines(batch: &mut Batch, columns: Columns, lines: &Lines, base: u64, chosen: &[u32]) {
+    batch.rows += chosen.len();
+    if columns.has(Columns::E) {
+        batch.e.extend(chosen.iter().map(|&line| lines.e[line as usize]));
+    }
+    if columns.has(Columns::T) {
+        batch.t.extend(chosen.iter().map(|&line| base + u64::from(lines.t[line as usize])));
+    }
+    if columns.has(Columns::ADDED) {
+        batch.added.resize(batch.added.len() + chosen.len(), true);
+    }
+    let (Some(&first), Some(&last)) = (chosen.first(), chosen.last()) else { return };
+    if !(columns.has(Columns::A) || columns.has(Columns::V)) {
+        return;
+    }
+    let mut from = 0;
+    for (a, values, at) in lines.parts(first as usize..last as usize + 1) {
+        // The first line of the attribute, from where its values count.
+        let zero = lines.of(a).map_or(0, |of| of.at.start);
+        let end = from + chosen[from..].partition_point(|&line| (line as usize) < zero + at.end);
+        let of_attribute: Vec<u32> = chosen[from..end].iter().map(|&line| line - zero as u32).collect();
+        if columns.has(Columns::A) {
+            batch.a.resize(batch.a.len() + of_attribute.len(), a);
+        }
+        if columns.has(Columns::V) {
+            batch.v.extend_rows(values, &of_attribute);
+        }
+        from = end;
+    }
 }
 
 fn choose_all(cursor: &mut RunCursor, to: usize, room: usize, chosen: &mut Vec<u32>) {

@@ -1,5 +1,5 @@
-//! How many rows a pattern has: counted ranges, which cost O(log n) and read no leaf, and distinct values of an
-//! attribute, told from one batch of its index.
+//! How many rows a pattern has: counted ranges, which cost O(log n) and read no leaf, and distinct entities and values
+//! of an attribute, from the root's statistics and evenly spread places of novelty.
 //!
 //! Every range that was asked for is remembered, so that the next run of the same query can count them again and take
 //! another plan only when an order of magnitude changed.
@@ -94,7 +94,9 @@ impl<'a> Statistics<'a> {
         if attribute.cardinality == annals_db::Cardinality::One {
             return Ok(datoms.max(1.0));
         }
-        self.sampled((source, attribute.id.0, false), |db| sample_entities(db, attribute, datoms))
+        self.sampled((source, attribute.id.0, false), datoms, |db| {
+            Ok(db.distinct_entities(attribute.id) as f64)
+        })
     }
 
     /// Distinct values of an attribute, at least one.
@@ -103,20 +105,24 @@ impl<'a> Statistics<'a> {
         if matches!(attribute.unique, Some(Unique::Identity | Unique::Value)) {
             return Ok(datoms.max(1.0));
         }
-        self.sampled((source, attribute.id.0, true), |db| sample_values(db, attribute, datoms))
+        self.sampled((source, attribute.id.0, true), datoms, |db| match db.distinct_values(attribute.id) {
+            Some(values) => Ok(values as f64),
+            None => sample_values(db, attribute, datoms),
+        })
     }
 
     /// What a sample tells, which is taken once.
     fn sampled(
         &mut self,
         key: (SourceId, u32, bool),
+        datoms: f64,
         sample: impl FnOnce(&Db) -> Result<f64, Error>,
     ) -> Result<f64, Error> {
         if let Some(known) = self.samples.get(&key) {
             return Ok(*known);
         }
         let found = match self.db(key.0) {
-            Some(db) => sample(db)?.max(1.0),
+            Some(db) => sample(db)?.clamp(1.0, datoms.max(1.0)),
             None => 1.0,
         };
         self.samples.insert(key, found);
@@ -215,41 +221,20 @@ impl Transpose for Bound<Option<Value>> {
     }
 }
 
-/// Distinct entities: the share of changes in the first batch.
-fn sample_entities(db: &Db, attribute: &Attribute, datoms: f64) -> Result<f64, Error> {
-    let mut batch = Batch::new(attribute.value_type);
-    if !db.scan(&Range::attr(attribute.id), Columns::E).next(&mut batch)? {
-        return Ok(0.0);
-    }
-    let distinct = 1 + batch.e.windows(2).filter(|pair| pair[0] != pair[1]).count();
-    Ok(scale(distinct, batch.rows, datoms))
-}
-
-/// Distinct values: the share of them in the first batch by value, or by entity where values are not indexed.
+/// Distinct values where they are not indexed: the share of them in the first batch by entity.
 fn sample_values(db: &Db, attribute: &Attribute, datoms: f64) -> Result<f64, Error> {
-    let by_value = attribute.kept_in_avet();
-    let range = if by_value { Range::attr_by_value(attribute.id) } else { Range::attr(attribute.id) };
     let mut batch = Batch::new(attribute.value_type);
-    if !db.scan(&range, Columns::V).next(&mut batch)? {
+    if !db.scan(&Range::attr(attribute.id), Columns::V).next(&mut batch)? {
         return Ok(0.0);
-    }
-    if by_value {
-        let changes = (1..batch.rows).filter(|&i| !batch.v.get(i).identical(&batch.v.get(i - 1))).count();
-        return Ok(scale(changes + 1, batch.rows, datoms));
     }
     let seen: FxHashSet<Value> = (0..batch.rows).map(|i| batch.v.get(i).to_value()).collect();
     // In order of entities values come mixed: few of many rows are nearly all there are.
     if seen.len() * 8 < batch.rows {
-        Ok(seen.len() as f64 * 1.5)
-    } else {
-        Ok(scale(seen.len(), batch.rows, datoms))
+        return Ok(seen.len() as f64 * 1.5);
     }
-}
-
-fn scale(distinct: usize, rows: usize, datoms: f64) -> f64 {
-    if rows < BATCH_ROWS {
-        distinct as f64
+    Ok(if batch.rows < BATCH_ROWS {
+        seen.len() as f64
     } else {
-        (distinct as f64 * datoms / rows as f64).max(distinct as f64)
-    }
+        (seen.len() as f64 * datoms / batch.rows as f64).max(seen.len() as f64)
+    })
 }

@@ -24,6 +24,36 @@ pub(crate) fn explain(plan: &Plan, query: &Query) -> String {
     writer.text
 }
 
+/// What step number `id` does, in the words of [`explain`].
+pub(crate) fn operator(plan: &Plan, query: &Query, id: usize) -> Option<String> {
+    let writer = Writer { query, text: String::new() };
+    let mut open: Vec<&Pipeline> = vec![&plan.root];
+    while let Some(pipeline) = open.pop() {
+        for step in &pipeline.steps {
+            if step.id == id {
+                return Some(writer.step(step));
+            }
+            open.extend(inner(step));
+        }
+    }
+    None
+}
+
+/// The pipelines within a step.
+fn inner(step: &Step) -> Vec<&Pipeline> {
+    match &step.kind {
+        StepKind::Hash(hash) => vec![&hash.build],
+        StepKind::Not(not) => vec![&not.body],
+        StepKind::Union(union) => union.branches.iter().collect(),
+        StepKind::Fix(fix) => fix.program.rules.iter().map(|rule| &rule.body).collect(),
+        StepKind::Closure(closure) => match &closure.edge {
+            Edge::Attribute(_) => Vec::new(),
+            Edge::Body { forward, backward, whole, .. } => vec![forward, backward, whole],
+        },
+        _ => Vec::new(),
+    }
+}
+
 struct Writer<'q> {
     query: &'q Query,
     text: String,

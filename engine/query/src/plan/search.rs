@@ -1,8 +1,9 @@
-//! The search for a plan: greedy from every possible first scan, by estimated cost.
+//! The search for a plan: the cheapest order of nodes, by estimated cost.
 //!
-//! The order in which clauses were written only breaks ties. A scan that delivers the order of the result saves the
-//! sort and is priced so. For one to ten patterns this takes tens of microseconds; plans are cached by shape anyway.
-//! With a seed the search picks at random among all valid ways: tests run such plans and expect the same bytes.
+//! Partial orders grow by one node at a time; of those that hold the same nodes only the cheapest goes on, and of all of
+//! one length only the most promising. For up to eight patterns or so nothing is lost that way (it is the dynamic
+//! programme over sets of nodes); for more it is a beam. The order in which clauses were written only breaks ties. A
+//! scan that delivers the order of the result saves the sort and is priced so. With a seed the search picks at random among all valid ways: tests run such plans and expect the same bytes.
 
 use annals_edn::{Code, Error};
 
@@ -14,8 +15,10 @@ use super::logic::{Logic, Node};
 use super::physical::{Pipeline, Plan};
 use super::vars::VarSet;
 
-/// The most first scans that are tried out.
-const MAX_DRIVERS: usize = 12;
+/// How many partial orders of one length go on, by the number of nodes.
+const BEAMS: [(usize, usize); 3] = [(10, 48), (24, 12), (64, 4)];
+/// The same where a pipeline stands inside another.
+const INNER_BEAM: usize = 6;
 
 /// What a search works with.
 pub(crate) struct Search<'s, 'a> {
@@ -158,52 +161,52 @@ impl Search<'_, '_> {
     ) -> Result<Order, Error> {
         let mut start = Walk::new(nodes, &self.fixed, seeds);
         start.take_free(nodes);
-        if self.dice.is_some() || !seeds.unit {
-            return self.greedy(nodes, bounds, start, f64::INFINITY)?.ok_or_else(stuck);
+        if self.dice.is_some() {
+            return self.random(nodes, bounds, start);
         }
-        let mut drivers = self.open(nodes, bounds, &start)?;
-        if drivers.is_empty() {
-            return self.greedy(nodes, bounds, start, f64::INFINITY)?.ok_or_else(stuck);
-        }
-        drivers.sort_by(|x, y| score(x).total_cmp(&score(y)));
-        drivers.truncate(MAX_DRIVERS);
-        let mut best: Option<(f64, Order)> = None;
-        for driver in drivers {
-            let mut walk = start.clone();
-            walk.take(driver, nodes);
-            walk.take_free(nodes);
-            let limit = best.as_ref().map_or(f64::INFINITY, |(total, _)| *total);
-            let Some(order) = self.greedy(nodes, bounds, walk, limit)? else { continue };
-            let sorted = lead.is_some() && order.lead() == lead;
-            let total = order.cost + if sorted { 0.0 } else { order.rows * SORT_ROW };
-            if total < limit {
-                best = Some((total, order));
+        let width = BEAMS.iter().find(|(most, _)| nodes.len() <= *most).map_or(1, |(_, width)| *width);
+        let width = if seeds.unit { width } else { width.min(INNER_BEAM) };
+        let mut best: Option<(f64, Walk)> = None;
+        let mut front = vec![start];
+        while !front.is_empty() {
+            let mut next: Vec<Walk> = Vec::new();
+            for walk in front {
+                let limit = best.as_ref().map_or(f64::INFINITY, |(total, _)| *total);
+                if walk.left == 0 {
+                    let total = walk.total(lead);
+                    if total < limit {
+                        best = Some((total, walk));
+                    }
+                    continue;
+                }
+                for candidate in self.open(nodes, bounds, &walk)? {
+                    if walk.cost + candidate.cost >= limit {
+                        continue;
+                    }
+                    let mut longer = walk.clone();
+                    longer.take(candidate, nodes);
+                    longer.take_free(nodes);
+                    keep_cheapest(&mut next, longer, lead);
+                }
             }
+            next.sort_by(|x, y| x.promise(lead).total_cmp(&y.promise(lead)));
+            next.truncate(width);
+            front = next;
         }
-        best.map(|(_, order)| order).ok_or_else(stuck)
+        let (_, walk) = best.ok_or_else(stuck)?;
+        Ok(walk.order())
     }
 
-    /// Goes on from `walk` with the cheapest node each time; `None` when it costs more than `limit`.
-    fn greedy(
-        &mut self,
-        nodes: &[Node],
-        bounds: &Bounds,
-        mut walk: Walk,
-        limit: f64,
-    ) -> Result<Option<Order>, Error> {
+    /// Goes on with any node each time.
+    fn random(&mut self, nodes: &[Node], bounds: &Bounds, mut walk: Walk) -> Result<Order, Error> {
         while walk.left > 0 {
             let candidates = self.open(nodes, bounds, &walk)?;
-            let pick = match &mut self.dice {
-                Some(dice) if !candidates.is_empty() => Some(candidates[dice.roll(candidates.len())]),
-                _ => candidates.into_iter().min_by(|x, y| score(x).total_cmp(&score(y))),
-            };
-            walk.take(pick.ok_or_else(stuck)?, nodes);
+            let dice = self.dice.as_mut().filter(|_| !candidates.is_empty()).ok_or_else(stuck)?;
+            let pick = candidates[dice.roll(candidates.len())];
+            walk.take(pick, nodes);
             walk.take_free(nodes);
-            if walk.cost > limit {
-                return Ok(None);
-            }
         }
-        Ok(Some(Order { picks: walk.picks, cost: walk.cost, rows: walk.state.rows }))
+        Ok(walk.order())
     }
 
     /// Every way to run one more node.
@@ -217,8 +220,14 @@ impl Search<'_, '_> {
     }
 }
 
-fn score(candidate: &Candidate) -> f64 {
-    candidate.cost + candidate.rows * CARRY_ROW
+/// Puts `walk` among `walks`, unless one with the same nodes and the same order of rows is no worse.
+fn keep_cheapest(walks: &mut Vec<Walk>, walk: Walk, lead: Option<VarId>) {
+    let same = |other: &Walk| other.taken == walk.taken && other.sorted(lead) == walk.sorted(lead);
+    match walks.iter_mut().find(|other| same(other)) {
+        Some(other) if other.promise(lead) <= walk.promise(lead) => {}
+        Some(other) => *other = walk,
+        None => walks.push(walk),
+    }
 }
 
 fn stuck() -> Error {
@@ -260,6 +269,25 @@ impl Walk {
             self.state.unit = self.state.unit && constants;
         }
         self.picks.push(candidate);
+    }
+
+    fn sorted(&self, lead: Option<VarId>) -> bool {
+        let first = self.picks.iter().find(|pick| pick.choice != Choice::Plain);
+        lead.is_some() && first.and_then(|pick| pick.lead) == lead
+    }
+
+    /// What it costs if nothing is left to do but sort.
+    fn total(&self, lead: Option<VarId>) -> f64 {
+        self.cost + if self.sorted(lead) { 0.0 } else { self.state.rows * SORT_ROW }
+    }
+
+    /// What it costs so far, and what its rows cost whatever comes next.
+    fn promise(&self, lead: Option<VarId>) -> f64 {
+        self.total(lead) + self.state.rows * CARRY_ROW * self.left.min(1) as f64
+    }
+
+    fn order(self) -> Order {
+        Order { picks: self.picks, cost: self.cost, rows: self.state.rows }
     }
 
     /// Takes every node that costs next to nothing and can only help.

@@ -7,6 +7,8 @@
 mod assemble;
 mod read;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use annals_db::{Column, Db, EntityId, Value};
 use annals_edn::{Code, Edn, Error};
 
@@ -25,7 +27,10 @@ pub const MAX_DEPTH: u32 = 1_000;
 pub struct Pull<'a> {
     db: &'a Db,
     layout: Layout,
+    cancel: &'a AtomicBool,
 }
+
+static NEVER: AtomicBool = AtomicBool::new(false);
 
 /// An entity to show at some level.
 #[derive(Clone, Copy)]
@@ -105,13 +110,28 @@ impl<'a> Pull<'a> {
             return Err(Error::new(Code::InvalidView, "a history has no entities to pull")
                 .hint("pull from the database or from an as-of view"));
         }
-        Ok(Pull { db, layout: Layout::new(pattern, db.schema()) })
+        Ok(Pull { db, layout: Layout::new(pattern, db.schema()), cancel: &NEVER })
+    }
+
+    /// The same, stopped with `CANCELLED` soon after `cancel` is set.
+    #[must_use]
+    pub fn cancelled_by(self, cancel: &'a AtomicBool) -> Pull<'a> {
+        Pull { cancel, ..self }
+    }
+
+    /// Checks the cancel flag.
+    fn check(&self) -> Result<(), Error> {
+        match self.cancel.load(Ordering::Relaxed) {
+            true => Err(Error::new(Code::Cancelled, "the pull was cancelled")),
+            false => Ok(()),
+        }
     }
 
     /// One form an entity, in the order given: a map, or nil where nothing was found or asked.
     ///
     /// # Errors
-    /// `PULL_TOO_DEEP`, `INVALID_ATTR_SPEC` for a sub-pattern on values that are no references, those of the store.
+    /// `PULL_TOO_DEEP`, `INVALID_ATTR_SPEC` for a sub-pattern on values that are no references, `CANCELLED`, those of
+    /// the store.
     pub fn run(&mut self, entities: &[u64]) -> Result<Vec<Edn>, Error> {
         let mut unique = entities.to_vec();
         let ascending = unique.is_sorted_by(|x, y| x < y);

@@ -38,6 +38,9 @@ impl Default for QueryLimits {
     }
 }
 
+/// Names the step that an error is blamed on.
+pub(crate) const STEP: &str = "step";
+
 static NEVER: AtomicBool = AtomicBool::new(false);
 
 impl Default for QueryCtx<'_> {
@@ -122,7 +125,7 @@ impl<'a> Env<'a> {
         }
         let limit = self.ctx.limits.rows;
         let message = format!("the steps of the query produced more than {limit} rows");
-        Err(Error::new(Code::RowsBudgetExceeded, message).with("limit", limit).with("step", step))
+        Err(Error::new(Code::RowsBudgetExceeded, message).with("limit", limit).with(STEP, step))
     }
 
     /// Counts rows read from a source.

@@ -166,51 +166,15 @@ pub(crate) fn gather(data: &DatumColumn, rows: &[u32]) -> DatumColumn {
 /// Appends `from` to `to`.
 pub(crate) fn append(to: &mut DatumColumn, from: &DatumColumn) {
     match (&mut *to, from) {
-        (DatumColumn::Stored(to), DatumColumn::Stored(from)) => append_stored(to, from),
+        (DatumColumn::Stored(to), DatumColumn::Stored(from)) => {
+            if to.is_empty() {
+                *to = from.clone();
+            } else {
+                to.extend_range(from, 0..from.len());
+            }
+        }
         (DatumColumn::Any(to), DatumColumn::Any(from)) => to.extend_from_slice(from),
         (to, from) => (0..from.len()).for_each(|i| to.push(from.get(i))),
-    }
-}
-
-/// Appends `from` to `to`, slice by slice where the types agree.
-pub(crate) fn append_stored(to: &mut Column, from: &Column) {
-    if to.is_empty() {
-        *to = from.clone();
-        return;
-    }
-    match (&mut *to, from) {
-        (Column::Boolean(to), Column::Boolean(from)) => to.extend_from_slice(from),
-        (Column::Long(to), Column::Long(from)) | (Column::Instant(to), Column::Instant(from)) => {
-            to.extend_from_slice(from);
-        }
-        (Column::Ref(to), Column::Ref(from)) => to.extend_from_slice(from),
-        (Column::Double(to), Column::Double(from)) => to.extend_from_slice(from),
-        (Column::Uuid(to), Column::Uuid(from)) => to.extend_from_slice(from),
-        (Column::Keyword(to), Column::Keyword(from)) | (Column::String(to), Column::String(from)) => {
-            (0..from.len()).for_each(|i| to.push_from(from, i));
-        }
-        (Column::Mixed(to), Column::Mixed(from)) => to.extend_from_slice(from),
-        (to, from) => (0..from.len()).for_each(|i| to.push(from.get(i))),
-    }
-}
-
-/// Appends some rows of `from` to `to`.
-pub(crate) fn append_rows(to: &mut Column, from: &Column, rows: &[u32]) {
-    fn extend<T: Clone>(to: &mut Vec<T>, from: &[T], rows: &[u32]) {
-        to.extend(rows.iter().map(|&row| from[row as usize].clone()));
-    }
-    match (&mut *to, from) {
-        (Column::Boolean(to), Column::Boolean(from)) => extend(to, from, rows),
-        (Column::Long(to), Column::Long(from)) | (Column::Instant(to), Column::Instant(from)) => {
-            extend(to, from, rows);
-        }
-        (Column::Ref(to), Column::Ref(from)) => extend(to, from, rows),
-        (Column::Double(to), Column::Double(from)) => extend(to, from, rows),
-        (Column::Uuid(to), Column::Uuid(from)) => extend(to, from, rows),
-        (Column::Keyword(to), Column::Keyword(from)) | (Column::String(to), Column::String(from)) => {
-            rows.iter().for_each(|&row| to.push_from(from, row as usize));
-        }
-        (to, from) => rows.iter().for_each(|&row| to.push(from.get(row as usize))),
     }
 }
 

@@ -12,6 +12,7 @@ use rustc_hash::{FxHashMap, FxHasher};
 
 use crate::datum::{Datum, DatumColumn};
 use crate::run::frame::Col;
+use crate::run::ints::IntMap;
 
 /// No such key.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -26,7 +27,7 @@ pub(crate) struct KeyTable {
 
 #[derive(Clone, Debug)]
 enum Form {
-    One(FxHashMap<u64, u32>, Vec<u64>),
+    One(IntMap),
     Two(FxHashMap<(u64, u64), u32>, Vec<(u64, u64)>),
     Any(HashTable<(u64, u32)>, Vec<Vec<Datum>>),
 }
@@ -77,7 +78,7 @@ impl KeyTable {
     /// No keys yet, of `arity` columns.
     pub(crate) fn new(arity: usize) -> KeyTable {
         let form = match arity {
-            1 => Form::One(FxHashMap::default(), Vec::new()),
+            1 => Form::One(IntMap::default()),
             2 => Form::Two(FxHashMap::default(), Vec::new()),
             _ => Form::Any(HashTable::new(), Vec::new()),
         };
@@ -94,16 +95,11 @@ impl KeyTable {
         self.suit(cols);
         let len = &mut self.len;
         match &mut self.form {
-            Form::One(map, keys) => {
+            Form::One(map) => {
                 let x = ints(cols[0]).expect("suit leaves integers to this form");
                 for row in 0..rows {
-                    let key = x.get(row);
-                    let id = *map.entry(key).or_insert(*len);
-                    let new = id == *len;
-                    if new {
-                        keys.push(key);
-                        *len += 1;
-                    }
+                    let (id, new) = map.insert(x.get(row));
+                    *len += u32::from(new);
                     each(row, id, new);
                 }
             }
@@ -141,8 +137,8 @@ impl KeyTable {
     /// The id of each row's key, [`NONE`] for one that is not there.
     pub(crate) fn find(&self, cols: &[&Col], rows: usize) -> Vec<u32> {
         match &self.form {
-            Form::One(map, _) => match ints(cols[0]) {
-                Some(x) => (0..rows).map(|row| map.get(&x.get(row)).copied().unwrap_or(NONE)).collect(),
+            Form::One(map) => match ints(cols[0]) {
+                Some(x) => (0..rows).map(|row| map.get(x.get(row)).unwrap_or(NONE)).collect(),
                 None => (0..rows).map(|row| self.find_mixed(cols, row)).collect(),
             },
             Form::Two(map, _) => match (ints(cols[0]), ints(cols[1])) {
@@ -167,7 +163,7 @@ impl KeyTable {
     pub(crate) fn key(&self, id: u32) -> Vec<Datum> {
         let long = |x: u64| Datum::Value(annals_db::Value::Long(x as i64));
         match &self.form {
-            Form::One(_, keys) => vec![long(keys[id as usize])],
+            Form::One(map) => vec![long(map.words()[id as usize])],
             Form::Two(_, keys) => vec![long(keys[id as usize].0), long(keys[id as usize].1)],
             Form::Any(_, keys) => keys[id as usize].clone(),
         }
@@ -176,11 +172,11 @@ impl KeyTable {
     fn find_mixed(&self, cols: &[&Col], row: usize) -> u32 {
         let int = |col: &Col| col.get_ref(row).and_then(|v| v.as_integer()).map(|x| x as u64);
         let found = match &self.form {
-            Form::One(map, _) => int(cols[0]).and_then(|x| map.get(&x)),
-            Form::Two(map, _) => int(cols[0]).zip(int(cols[1])).and_then(|key| map.get(&key)),
+            Form::One(map) => int(cols[0]).and_then(|x| map.get(x)),
+            Form::Two(map, _) => int(cols[0]).zip(int(cols[1])).and_then(|key| map.get(&key).copied()),
             Form::Any(..) => None,
         };
-        found.copied().unwrap_or(NONE)
+        found.unwrap_or(NONE)
     }
 
     /// Turns the table into the general form when `cols` are not integers.

@@ -13,7 +13,7 @@ use crate::ast::VarId;
 use crate::datum::{Datum, DatumColumn};
 use crate::plan::logic::Attr;
 use crate::plan::physical::{Pipeline, Reading, ScanStep, Step, StepKind};
-use crate::run::context::{Env, Run};
+use crate::run::context::{Env, Run, STEP};
 use crate::run::frame::{Col, Frame, failed};
 use crate::source::{self, Cursor, Fields, Request};
 
@@ -66,8 +66,9 @@ impl<'a> Pipe<'a> {
     /// Of sources and budgets, and `CANCELLED`.
     pub(crate) fn next(&mut self, run: Run<'_, 'a>) -> Result<Option<Frame>, Error> {
         loop {
-            run.env.check()?;
-            let Some(mut frame) = self.pull(run)? else { return Ok(None) };
+            let scan = self.scan.as_ref().map(|(step, _)| step.id);
+            let pulled = run.env.check().and_then(|()| self.pull(run));
+            let Some(mut frame) = pulled.map_err(|error| blame(error, scan))? else { return Ok(None) };
             for (step, map) in &mut self.after {
                 if frame.rows == 0 {
                     break;
@@ -230,8 +231,29 @@ pub(crate) fn positions(reading: &Reading) -> (Option<Arc<annals_db::Attribute>>
     }
 }
 
-/// Applies one step, around which rows pass whose join value failed.
+/// Says which step was at work when a budget ran out or the query was stopped; of nested ones the innermost.
+fn blame(error: Error, step: Option<usize>) -> Error {
+    let stopped = [Code::Cancelled, Code::RowsBudgetExceeded, Code::MemoryBudgetExceeded];
+    match step {
+        Some(step)
+            if stopped.contains(&error.code()) && !error.details().iter().any(|(name, _)| name == STEP) =>
+        {
+            error.with(STEP, step)
+        }
+        _ => error,
+    }
+}
+
+/// Applies one step.
 fn pass(run: Run<'_, '_>, step: &Step, map: &mut dyn Map, frame: Frame) -> Result<Frame, Error> {
+    run.env
+        .check()
+        .and_then(|()| pass_around(run, step, map, frame))
+        .map_err(|error| blame(error, Some(step.id)))
+}
+
+/// Applies one step, around which rows pass whose join value failed.
+fn pass_around(run: Run<'_, '_>, step: &Step, map: &mut dyn Map, frame: Frame) -> Result<Frame, Error> {
     let taken = frame.rows;
     let (keys, outs) = if frame.marks.is_empty() { Default::default() } else { map.joins() };
     let unsound = |row: &u32| keys.iter().any(|var| frame.col(*var).failed(*row as usize));

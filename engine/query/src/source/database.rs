@@ -214,7 +214,9 @@ impl Database<'_> {
             let probe = self.merge(a, &range, &entities, with_t)?;
             return self.found(request, probe, &numbers, None);
         }
-        let probe = match self.dense(a, &entities, None)? {
+        // Runs of novelty lie in columns; a tree is better scanned than sought in where keys are dense.
+        let dense = if self.0.base().is_some() { self.dense(a, &entities, None)? } else { None };
+        let probe = match dense {
             Some(range) => self.merge(a, &range, &entities, with_t)?,
             None => self.0.probe_entities(a.id, &entities, with_t)?,
         };
@@ -258,8 +260,8 @@ impl Database<'_> {
             }
             match rows.len() == batch.rows {
                 _ if !valued => {}
-                true => frame::append_stored(&mut probe.v, &batch.v),
-                false => frame::append_rows(&mut probe.v, &batch.v, &rows),
+                true => probe.v.extend_range(&batch.v, 0..batch.rows),
+                false => probe.v.extend_rows(&batch.v, &rows),
             }
             if with_t {
                 probe.t.extend(rows.iter().map(|row| batch.t[*row as usize]));

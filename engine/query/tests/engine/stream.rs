@@ -108,9 +108,16 @@ fn budgets_name_the_limit() {
     let small = |rows, bytes| QueryCtx { limits: QueryLimits { rows, bytes }, ..QueryCtx::default() };
     let prepared = prepared("[:find ?a ?b :where [?x :p/age ?a] [?y :p/size ?b]]", &args);
     let refused = |ctx| all(prepared.run(&args, ctx).expect("it starts")).expect_err("it is too much");
-    assert_eq!(refused(small(1_000, 1 << 30)).code(), Code::RowsBudgetExceeded);
+    let names = |error: &annals_edn::Error, operator: &str| {
+        let named = error.details().iter().find(|(name, _)| *name == "operator");
+        assert!(named.is_some_and(|(_, value)| value.contains(operator)), "{error:?}");
+    };
+    let error = refused(small(1_000, 1 << 30));
+    assert_eq!(error.code(), Code::RowsBudgetExceeded);
+    names(&error, "[?");
     let error = refused(small(1 << 40, 10_000));
     assert_eq!(error.code(), Code::MemoryBudgetExceeded);
+    names(&error, "hash join");
     assert!(error.details().iter().any(|(name, value)| *name == "limit" && value == "10000"));
 }
 

@@ -1,5 +1,6 @@
 //! Where batched look-ups look: the rows of one attribute in one run or one tree, passed forward.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::ops::Range as Rows;
 use std::sync::Arc;
@@ -7,23 +8,79 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::Result;
+use crate::column::Column;
 use crate::database::Held;
 use crate::database::trees::Row;
 use crate::id::{AttrId, EntityId};
 use crate::novelty::event::cmp_class;
 use crate::novelty::run::gallop;
-use crate::novelty::{Event, Layer, Run, Seek};
-use crate::range::Key;
+use crate::novelty::{Event, Layer, Lines, Run, Seek};
+use crate::range::{Key, Probe};
 use crate::scan::cursor::Span;
 use crate::scan::tree::{self, Role, push_marks};
 use crate::scan::window::{Mark, Marks, Window};
 use crate::segment::{Leaf, Tree};
-use crate::value::{ValueRef, ValueType};
+use crate::value::{Value, ValueRef, ValueType};
 
 /// One key of a look-up: an entity (AEVT) or a value (AVET) of the attribute.
 pub(super) struct Wanted<'k> {
     pub(super) e: Option<u64>,
     pub(super) v: Option<ValueRef<'k>>,
+}
+
+/// The keys of a look-up, ascending.
+pub(super) enum Keys<'k> {
+    Entities(Cow<'k, [u64]>),
+    Values(Cow<'k, Column>),
+}
+
+impl Keys<'_> {
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Keys::Entities(entities) => entities.len(),
+            Keys::Values(values) => values.len(),
+        }
+    }
+
+    pub(super) fn wanted(&self, i: usize) -> Wanted<'_> {
+        match self {
+            Keys::Entities(entities) => Wanted { e: Some(entities[i]), v: None },
+            Keys::Values(values) => Wanted { e: None, v: Some(values.get(i)) },
+        }
+    }
+
+    /// Values of which one may stand in several places of the index: decimals, whatever their scale.
+    pub(super) fn have_scales(&self) -> bool {
+        let scaled = |v: &Value| matches!(v.value_type(), ValueType::BigDec | ValueType::Tuple);
+        match self {
+            Keys::Values(values) => matches!(&**values, Column::Mixed(values) if values.iter().any(scaled)),
+            Keys::Entities(_) => false,
+        }
+    }
+
+    /// Some of the keys.
+    pub(super) fn select(&self, numbers: &[u32]) -> Keys<'static> {
+        match self {
+            Keys::Entities(entities) => {
+                Keys::Entities(numbers.iter().map(|&i| entities[i as usize]).collect())
+            }
+            Keys::Values(values) => Keys::Values(Cow::Owned(values.gather(numbers))),
+        }
+    }
+
+    /// All keys but some (ascending), and the numbers of those left where any is left out.
+    pub(super) fn without(&self, numbers: &[u32]) -> (Keys<'_>, Option<Vec<u32>>) {
+        if numbers.is_empty() {
+            let all = match self {
+                Keys::Entities(entities) => Keys::Entities(Cow::Borrowed(&**entities)),
+                Keys::Values(values) => Keys::Values(Cow::Borrowed(&**values)),
+            };
+            return (all, None);
+        }
+        let left = |number: &u32| numbers.binary_search(number).is_err();
+        let left: Vec<u32> = (0..self.len() as u32).filter(left).collect();
+        (self.select(&left), Some(left))
+    }
 }
 
 /// A source that was sought up to some key.
@@ -47,6 +104,40 @@ impl<'a> Source<'a> {
             Source::Run(run) => run.clear,
             Source::Tree(tree) => tree.clear,
         }
+    }
+
+    /// Every row is a fact of its own that nothing here ends: what the source finds holds, if no other source ends it.
+    pub(super) fn is_simple(&self) -> bool {
+        match self {
+            Source::Run(run) => run.simple,
+            Source::Tree(tree) => tree.clear,
+        }
+    }
+
+    /// What a simple source, not sought yet, has of all keys.
+    pub(super) fn seek_all(&mut self, keys: &Keys<'_>, with_t: bool, probe: &mut Probe) -> Result<()> {
+        if let Source::Run(run) = self
+            && let Some(lines) = run.run.ready_lines()
+        {
+            run.find_lines(lines, keys, with_t, probe);
+            return Ok(());
+        }
+        for i in 0..keys.len() {
+            let key = keys.wanted(i);
+            let rows = self.seek(&key)?;
+            for row in 0..rows {
+                if let Source::Run(run) = self
+                    && !run.span.shows(run.event(run.at + row))
+                {
+                    continue;
+                }
+                self.show(row, &mut |e, v, t| match key.v {
+                    None => probe.push_value(i, v, t, with_t),
+                    Some(_) => probe.push_entity(i, e, t, with_t),
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Hands out row `i` of those sought.
@@ -87,6 +178,8 @@ pub(super) struct RunSource<'a> {
     end: usize,
     span: Span,
     clear: bool,
+    simple: bool,
+    a: u32,
 }
 
 impl<'a> RunSource<'a> {
@@ -96,11 +189,52 @@ impl<'a> RunSource<'a> {
         span: Span,
         seek: &Seek<'_>,
         window: &Window,
+        keys: usize,
     ) -> Option<RunSource<'a>> {
         let layer = &*held.layer;
         let (at, end) = (run.lower(layer.events(), seek), run.upper(layer.events(), seek));
-        let clear = run.plain && span.covers(run) && !window.careful;
-        (at < end).then(|| RunSource { layer, run: run.clone(), at, end, span, clear })
+        if at == end {
+            return None;
+        }
+        let a = seek.a.unwrap_or_default();
+        let lines = run.lines(layer.events(), layer.tuning.tail, keys.min(end - at));
+        let covers = span.covers(run);
+        let clear = run.plain && covers && !window.careful;
+        let nets_to_facts = covers && lines.and_then(|lines| lines.of(a)).is_some_and(|of| !of.closes);
+        let simple = !window.careful && (run.plain || nets_to_facts);
+        Some(RunSource { layer, run: run.clone(), at, end, span, clear, simple, a })
+    }
+
+    /// The same, whose facts another source may have too.
+    pub(super) fn or_twice(self, twice: bool) -> RunSource<'a> {
+        RunSource { simple: self.simple && !twice, ..self }
+    }
+
+    /// What the run's lines have of all keys.
+    fn find_lines(&self, lines: &Lines, keys: &Keys<'_>, with_t: bool, probe: &mut Probe) {
+        let Some(of) = lines.of(self.a) else { return };
+        let first = of.at.start;
+        let mut hits: Vec<u32> = Vec::with_capacity(keys.len());
+        probe.input.reserve(keys.len());
+        let whole = self.span.covers(&self.run);
+        let mut hit = |key: u32, line: u32| {
+            if whole || (self.span.lo..=self.span.hi).contains(&lines.t[first + line as usize]) {
+                probe.input.push(key);
+                hits.push(line);
+            }
+        };
+        match keys {
+            Keys::Entities(keys) => of.find_entities(&lines.e, keys, &mut hit),
+            Keys::Values(keys) => of.find_values(keys, &mut hit),
+        }
+        match keys {
+            Keys::Entities(_) => probe.v.extend_rows(&of.values, &hits),
+            Keys::Values(_) => probe.e.extend(hits.iter().map(|&line| lines.e[first + line as usize])),
+        }
+        if with_t {
+            let t = |line: &u32| self.layer.base + u64::from(lines.t[first + *line as usize]);
+            probe.t.extend(hits.iter().map(t));
+        }
     }
 
     fn event(&self, i: usize) -> &'a Event {

@@ -26,6 +26,9 @@ impl Run<'_, '_> {
         let width = visit.read.len() + 1;
         let mut shown = Vec::with_capacity(visit.nodes.len());
         for (number, node) in visit.nodes.iter().enumerate() {
+            if number % 4096 == 0 {
+                self.pull.check()?;
+            }
             let mut entries: Vec<(Edn, Edn)> = Vec::with_capacity(width.min(16));
             if let Some(key) = &level.id {
                 entries.push((key.clone(), Edn::long(node.entity as i64)));

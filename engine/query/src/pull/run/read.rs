@@ -10,6 +10,9 @@ use super::super::layout::{Child, Slot};
 use super::super::pattern::{DEFAULT_LIMIT, Wildcard};
 use super::{ID, MAX_DEPTH, MAX_NODES, NONE, Node, Read, Run, SKIP, Shown, SlotRef, Step, Visit};
 
+/// Entities that are read at a time, before the cancel flag is looked at again.
+const CHUNK: usize = 8192;
+
 /// An attribute found by a wildcard: which, the entities that have it by position, their values.
 type Found = (Arc<Attribute>, Vec<u32>, Column);
 
@@ -20,6 +23,7 @@ impl Run<'_, '_> {
         self.visits.push(Visit { level: 0, nodes, read: Vec::new() });
         let mut next = 0;
         while next < self.visits.len() {
+            self.pull.check()?;
             self.nodes += self.visits[next].nodes.len();
             if self.nodes > MAX_NODES {
                 let message = format!("the pull visits more than {MAX_NODES} entities");
@@ -132,12 +136,27 @@ impl Run<'_, '_> {
     /// The values of an attribute, or what refers to the keys by it, and whose they are.
     fn probe(&self, attribute: &Attribute, reverse: bool, keys: &[u64]) -> Result<(Vec<u32>, Column), Error> {
         let db = self.pull.db;
-        if reverse {
-            let probe = db.probe_values(attribute.id, &Column::Ref(keys.to_vec()), false)?;
-            return Ok((probe.input, Column::Ref(probe.e)));
+        let (mut input, mut found) = (Vec::new(), Column::Mixed(Vec::new()));
+        for (chunk, keys) in keys.chunks(CHUNK).enumerate() {
+            self.pull.check()?;
+            let (numbers, values) = match reverse {
+                true => {
+                    let probe = db.probe_values(attribute.id, &Column::Ref(keys.to_vec()), false)?;
+                    (probe.input, Column::Ref(probe.e))
+                }
+                false => {
+                    let probe = db.probe_entities(attribute.id, keys, false)?;
+                    (probe.input, probe.v)
+                }
+            };
+            if chunk == 0 {
+                (input, found) = (numbers, values);
+            } else {
+                input.extend(numbers.iter().map(|number| number + (chunk * CHUNK) as u32));
+                found.extend_range(&values, 0..values.len());
+            }
         }
-        let probe = db.probe_entities(attribute.id, keys, false)?;
-        Ok((probe.input, probe.v))
+        Ok((input, found))
     }
 
     /// A visit of another level by all entities referred to, each once if its path does not matter.
@@ -271,6 +290,9 @@ impl Run<'_, '_> {
         let mut places: FxHashMap<u32, usize> = FxHashMap::default();
         let mut batch = Batch::new(None);
         for (input, key) in keys.iter().enumerate() {
+            if input % 256 == 0 {
+                self.pull.check()?;
+            }
             let mut scan = db.scan(&Range::entity(EntityId(*key)), Columns::A.with(Columns::V));
             while scan.next(&mut batch)? {
                 for row in 0..batch.rows {

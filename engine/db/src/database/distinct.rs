@@ -1,0 +1,83 @@
+//! About how many entities and values an attribute has: what the planner divides by.
+
+use super::Db;
+use crate::id::AttrId;
+use crate::novelty::{Layer, Run, Seek};
+use crate::order::Index;
+
+/// Places of a run that are looked at.
+const PLACES: usize = 128;
+
+impl Db {
+    /// About how many entities have `a`. Of the root from its statistics; of novelty from neighbours at a fixed number
+    /// of places. Reads no leaf. Of a view of the past the present's.
+    #[must_use]
+    pub fn distinct_entities(&self, a: AttrId) -> u64 {
+        let stats = self.base().and_then(|base| base.stats.attribute(a));
+        let held = stats.map_or(0, |stats| stats.distinct_entities());
+        held + self.in_runs(Index::Aevt, a).sum::<u64>()
+    }
+
+    /// About how many values `a` has, or `None` where AVET does not hold it and the root knows nothing of it.
+    #[must_use]
+    pub fn distinct_values(&self, a: AttrId) -> Option<u64> {
+        let stats = self.base().and_then(|base| base.stats.attribute(a));
+        let held = stats.map(|stats| stats.distinct_values());
+        if !self.avet_is_whole(a) {
+            return held;
+        }
+        // Of few values each source has all; of many each has its own. Datoms tell which: values repeat or they do not.
+        let (mut most, mut sum) = (held.unwrap_or(0), held.unwrap_or(0));
+        for values in self.in_runs(Index::Avet, a) {
+            most = most.max(values);
+            sum += values;
+        }
+        let rows: u64 = stats.map_or(0, |stats| stats.datoms) + self.rows_in_runs(a);
+        Some(if sum * 2 > rows { sum } else { most })
+    }
+
+    /// Of each run about how many different leading components `a` has in it.
+    fn in_runs(&self, index: Index, a: AttrId) -> impl Iterator<Item = u64> {
+        let seek = Seek { a: Some(a.0), ..Seek::default() };
+        let mut found = Vec::new();
+        for held in self.layers() {
+            let levels = held.layer.levels(index, held.end);
+            found.extend(levels.runs().map(|run| changes(&held.layer, run, &seek)));
+        }
+        found.into_iter()
+    }
+
+    fn rows_in_runs(&self, a: AttrId) -> u64 {
+        let seek = Seek { a: Some(a.0), ..Seek::default() };
+        let mut rows = 0;
+        for held in self.layers() {
+            let events = held.layer.events();
+            let levels = held.layer.levels(Index::Avet, held.end);
+            rows += levels
+                .runs()
+                .map(|run| (run.upper(events, &seek) - run.lower(events, &seek)) as u64)
+                .sum::<u64>();
+        }
+        rows
+    }
+}
+
+/// How often the leading component changes among the attribute's rows, told from evenly spread neighbours.
+fn changes(layer: &Layer, run: &Run, seek: &Seek<'_>) -> u64 {
+    let events = layer.events();
+    let (start, end) = (run.lower(events, seek), run.upper(events, seek));
+    let rows = end - start;
+    if rows < 2 {
+        return rows as u64;
+    }
+    let event = |row: usize| &events[run.positions[row] as usize];
+    let differ = |row: &usize| match run.index {
+        Index::Avet => !event(*row).v().identical(&event(row + 1).v()),
+        _ => event(*row).e != event(row + 1).e,
+    };
+    let pairs = rows - 1;
+    let places = pairs.min(PLACES);
+    let place = |i: usize| start + i * pairs / places;
+    let changed = (0..places).map(place).filter(differ).count();
+    1 + (changed as f64 / places as f64 * pairs as f64) as u64
+}
