@@ -1,6 +1,7 @@
 //! Figures of the query engine on the shared data: `cargo run --release -p annals-query --example figures [NAME…]`.
 //!
-//! Prints a line a query: rows, median and least time of its runs, rows read. Rows are taken as typed columns. Data come
+//! Prints a line a query: rows, median and least time of its runs, rows read; with `--explain` its plan and what each
+//! step took and produced. Rows are taken as typed columns. Data come
 //! from `../shared/data` beside the workspace (or `$ANNALS_SHARED`); `--debian DIR` names the folder that
 //! `debian-graph.py` wrote.
 
@@ -125,6 +126,7 @@ const INDEXED: &[&str] = &[
 
 struct Figures {
     only: Vec<String>,
+    explain: bool,
     shared: PathBuf,
 }
 
@@ -141,7 +143,9 @@ fn main() -> Outcome<()> {
         println!("SKIPPED figures: no shared data");
         return Ok(());
     }
-    let figures = Figures { only, shared };
+    let explain = only.iter().any(|arg| arg == "--explain");
+    only.retain(|arg| arg != "--explain");
+    let figures = Figures { only, explain, shared };
     figures.people()?;
     figures.graphs()?;
     figures.mbrainz()?;
@@ -259,6 +263,10 @@ impl Figures {
         let started = Instant::now();
         let prepared = Prepared::new(&query, &arguments)?;
         let (rows, _) = run(&prepared, &arguments)?;
+        if self.explain {
+            println!("{}", prepared.explain(&arguments)?);
+            println!("taken and produced by step: {:?}", steps(&prepared, &arguments)?);
+        }
         let cold = started.elapsed().as_secs_f64() * 1e3;
         let (mut times, mut read) = (Vec::new(), 0);
         let begun = Instant::now();
@@ -269,8 +277,9 @@ impl Figures {
         }
         times.sort_by(f64::total_cmp);
         let (median, least) = (times[times.len() / 2], times[0]);
+        let plan = planning(&query, &arguments)?;
         println!(
-            "{name:<22} rows {rows:>7}  median {median:>9.4} ms  min {least:>9.4}  first {cold:>8.3}  read {read}"
+            "{name:<22} rows {rows:>7}  median {median:>9.4} ms  min {least:>9.4}  first {cold:>8.3}  plan {plan:.3}  read {read}"
         );
         Ok(())
     }
@@ -283,6 +292,25 @@ fn run(prepared: &Prepared, args: &[Argument]) -> Outcome<(usize, u64)> {
         count += batch.rows;
     }
     Ok((count, rows.counters().datoms))
+}
+
+/// Milliseconds to parse, check and plan, the median of some times.
+fn planning(query: &Edn, args: &[Argument]) -> Outcome<f64> {
+    let mut times = Vec::new();
+    for _ in 0..25 {
+        let started = Instant::now();
+        Prepared::new(query, args)?.explain(args)?;
+        times.push(started.elapsed().as_secs_f64() * 1e3);
+    }
+    times.sort_by(f64::total_cmp);
+    Ok(times[times.len() / 2])
+}
+
+/// Rows that each step took and produced.
+fn steps(prepared: &Prepared, args: &[Argument]) -> Outcome<Vec<(u64, u64)>> {
+    let mut rows = prepared.run(args, QueryCtx::default())?;
+    while rows.next()?.is_some() {}
+    Ok(rows.counters().steps)
 }
 
 struct Store {

@@ -6,7 +6,7 @@ use crate::novelty::{Layer, Run, Seek};
 use crate::order::Index;
 
 /// Places of a run that are looked at.
-const PLACES: usize = 128;
+const PLACES: usize = 256;
 
 impl Db {
     /// About how many entities have `a`. Of the root from its statistics; of novelty from neighbours at a fixed number
@@ -62,7 +62,8 @@ impl Db {
     }
 }
 
-/// How often the leading component changes among the attribute's rows, told from evenly spread neighbours.
+/// How often the leading component changes among the attribute's rows, told from evenly spread places: of few values
+/// each is met at one of them, of many the neighbours of a place tell how often they differ.
 fn changes(layer: &Layer, run: &Run, seek: &Seek<'_>) -> u64 {
     let events = layer.events();
     let (start, end) = (run.lower(events, seek), run.upper(events, seek));
@@ -71,13 +72,45 @@ fn changes(layer: &Layer, run: &Run, seek: &Seek<'_>) -> u64 {
         return rows as u64;
     }
     let event = |row: usize| &events[run.positions[row] as usize];
-    let differ = |row: &usize| match run.index {
-        Index::Avet => !event(*row).v().identical(&event(row + 1).v()),
-        _ => event(*row).e != event(row + 1).e,
+    let differ = |x: usize, y: usize| match run.index {
+        Index::Avet => !event(x).v().identical(&event(y).v()),
+        _ => event(x).e != event(y).e,
     };
     let pairs = rows - 1;
     let places = pairs.min(PLACES);
     let place = |i: usize| start + i * pairs / places;
-    let changed = (0..places).map(place).filter(differ).count();
-    1 + (changed as f64 / places as f64 * pairs as f64) as u64
+    let met = 1 + (1..places).filter(|&i| differ(place(i - 1), place(i))).count();
+    let changed = (0..places).filter(|&i| differ(place(i), place(i) + 1)).count();
+    (met as u64).max(1 + (changed as f64 / places as f64 * pairs as f64) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Incarnation, Options};
+    use super::*;
+    use crate::{Context, Limits, NoFunctions, transact};
+
+    fn apply(db: &Db, text: &str) -> Db {
+        let limits = Limits::default();
+        let context = Context { now: 1, limits, functions: &NoFunctions, client_id: None, request_hash: 0 };
+        let form = annals_edn::read_one(text).expect("it reads");
+        db.apply(&transact(db, &form, &context).expect("it is accepted")).expect("it follows")
+    }
+
+    #[test]
+    fn few_and_many_values_are_told_apart() {
+        for (rows, values) in [(1u64, 1u64), (50, 3), (5000, 5), (5000, 120), (5000, 2500), (5000, 5000)] {
+            let db = Db::empty(Incarnation(1), Options::default());
+            let db = apply(
+                &db,
+                "[{:db/ident :n :db/valueType :db.type/long :db/cardinality :db.cardinality/one :db/index true}]",
+            );
+            let maps: Vec<String> = (0..rows).map(|i| format!("{{:n {}}}", i % values)).collect();
+            let db = apply(&db, &format!("[{}]", maps.join(" ")));
+            let a = db.schema().attribute_of(&annals_edn::Keyword::new("n")).expect("it is there").id;
+            let found = db.distinct_values(a).expect("it is indexed");
+            assert!(found >= values / 2 && found <= values * 2, "{found} for {values} of {rows}");
+            assert_eq!(db.distinct_entities(a), rows);
+        }
+    }
 }
