@@ -14,13 +14,23 @@
 //! ca = "ca.pem"
 //! cert = "node-1.pem"
 //! key = "node-1.key"
+//!
+//! [limits]                      # what one transaction may be; left out: these
+//! transaction_datoms = 200000   # assertions and retractions, after expansion
+//! transaction_bytes = 4194304   # bytes, after expansion
+//! string_bytes = 1048576        # bytes of a string, uri, keyword or symbol
+//! blob_bytes = 1048576          # bytes of a value of type bytes
+//! nesting = 128                 # maps and calls within one another; at most 1024
 //! ```
+//!
+//! Members with different limits decide differently as they lead: give all of them the same.
 //!
 //! Relative paths are relative to the file.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use annals_db::Limits;
 use annals_edn::{Code, Error};
 use annals_transport::TlsFiles;
 use serde::Deserialize;
@@ -57,6 +67,44 @@ pub struct Config {
     /// When the index is built.
     #[serde(default)]
     pub index: IndexConfig,
+    /// What one transaction may be.
+    #[serde(default)]
+    pub limits: LimitsConfig,
+}
+
+/// The most that one transaction may be, and a value of it.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsConfig {
+    /// Assertions and retractions, after expansion.
+    pub transaction_datoms: usize,
+    /// Bytes, after expansion.
+    pub transaction_bytes: usize,
+    /// Bytes of a string, uri, keyword or symbol.
+    pub string_bytes: usize,
+    /// Bytes of a value of type bytes.
+    pub blob_bytes: usize,
+    /// Maps and calls within one another; at most [`MAX_NESTING`].
+    pub nesting: usize,
+}
+
+/// Deeper nesting would need more stack than evaluation has.
+pub const MAX_NESTING: usize = 1024;
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        let Limits { datoms, bytes, string_bytes, blob_bytes, nesting } = Limits::default();
+        Self { transaction_datoms: datoms, transaction_bytes: bytes, string_bytes, blob_bytes, nesting }
+    }
+}
+
+impl LimitsConfig {
+    /// As evaluation takes them.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        let Self { transaction_datoms, transaction_bytes, string_bytes, blob_bytes, nesting } = *self;
+        Limits { datoms: transaction_datoms, bytes: transaction_bytes, string_bytes, blob_bytes, nesting }
+    }
 }
 
 /// One member of the group.
@@ -118,7 +166,7 @@ impl Config {
     }
 
     /// # Errors
-    /// `CONFIG`: this member is not among the members, or an id is given twice.
+    /// `CONFIG`: this member is not among the members, an id is given twice, or nesting may go too deep.
     pub fn check(&self) -> Result<(), Error> {
         let members = self.members();
         if members.len() != self.members.len() {
@@ -127,6 +175,10 @@ impl Config {
         if !members.is_empty() && !members.contains_key(&self.node_id) {
             let message = format!("node {} is not among the members", self.node_id);
             return Err(Error::new(Code::Config, message).with("field", "node_id"));
+        }
+        if self.limits.nesting > MAX_NESTING {
+            let message = format!("nesting is {}, and may be {MAX_NESTING}", self.limits.nesting);
+            return Err(Error::new(Code::Config, message).with("field", "limits.nesting"));
         }
         Ok(())
     }
@@ -181,5 +233,12 @@ mod tests {
         assert!(message(&TEXT.replace("listen", "lisen")).contains("lisen"));
         assert!(message(&TEXT.replace("node_id = 2", "node_id = 3")).contains("not among the members"));
         assert!(message(&TEXT.replace("id = 2, addr", "id = 1, addr")).contains("same id"));
+        assert!(message(&format!("{TEXT}[limits]\nnesting = 5000")).contains("may be 1024"));
+    }
+
+    #[test]
+    fn limits_are_given_one_by_one() {
+        let limits = read(&format!("{TEXT}[limits]\ntransaction_datoms = 10")).unwrap().limits.limits();
+        assert_eq!((limits.datoms, limits.bytes, limits.nesting), (10, 4 << 20, 128));
     }
 }

@@ -12,6 +12,7 @@ use annals_wire::db::DatomChunk;
 use annals_wire::v1;
 use bytes::Bytes;
 
+use crate::config::Config;
 use crate::engine::{Decision, Engine, IndexJob, Known, Request};
 use crate::intake::Receipt;
 use crate::machine::{RootRef, Tx};
@@ -33,12 +34,13 @@ impl Default for DbEngine {
 }
 
 impl DbEngine {
-    /// The engine of a member whose store is at `url`.
+    /// The engine of a member: its store and its limits.
     ///
     /// # Errors
     /// Those of [`Store::open`].
-    pub fn with_store(url: Option<&str>) -> Result<Self, Error> {
-        Ok(Self { store: url.map(Store::open).transpose()?, ..Self::default() })
+    pub fn of(config: &Config) -> Result<Self, Error> {
+        let store = config.store.as_deref().map(Store::open).transpose()?;
+        Ok(Self { store, limits: config.limits.limits(), ..Self::default() })
     }
 
     fn store(&self) -> Result<&Store, Error> {

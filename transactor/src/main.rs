@@ -49,11 +49,6 @@ fn run(arguments: &Arguments) -> Result<(), Error> {
                 _ = terminate.recv() => {}
             }
         };
-        annals_transactor::node::run(
-            &config,
-            Arc::new(DbEngine::with_store(config.store.as_deref())?),
-            shutdown,
-        )
-        .await
+        annals_transactor::node::run(&config, Arc::new(DbEngine::of(&config)?), shutdown).await
     })
 }

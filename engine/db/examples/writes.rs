@@ -179,7 +179,7 @@ fn step(db: &Db, tx_data: &Edn) -> Db {
 fn context() -> Context<'static> {
     Context {
         now: 1_700_000_000_000,
-        limits: Limits { datoms: 1_000_000, bytes: 64 << 20 },
+        limits: Limits { datoms: 1_000_000, bytes: 64 << 20, ..Limits::default() },
         functions: &NoFunctions,
         client_id: None,
         request_hash: 0,

@@ -110,26 +110,6 @@ pub fn ident_text(text: &str) -> Option<Keyword> {
     text.strip_prefix(':').filter(|rest| !rest.is_empty()).map(Keyword::new)
 }
 
-/// Refuses numbers so large that comparing them is a burden.
-///
-/// # Errors
-/// `VALUE_OUT_OF_RANGE`
-pub fn check_range(value: &Value) -> Result<()> {
-    let too_large = match value {
-        Value::BigDec(x) => {
-            x.digits() > MAX_DECIMAL_DIGITS || x.fractional_digit_count().unsigned_abs() > MAX_DECIMAL_DIGITS
-        }
-        Value::BigInt(n) => n.bits() > MAX_INTEGER_BITS,
-        _ => false,
-    };
-    if too_large {
-        let message =
-            format!("a bigdec has at most {MAX_DECIMAL_DIGITS} digits and a bigint {MAX_INTEGER_BITS} bits");
-        return Err(Error::new(Code::ValueOutOfRange, message));
-    }
-    Ok(())
-}
-
 /// The entity that an identifier finds in `db`: an id finds itself, an ident or a lookup ref its entity or nothing.
 ///
 /// # Errors

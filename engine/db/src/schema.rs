@@ -356,6 +356,11 @@ pub(crate) fn unique_value(v: &Value) -> Option<Unique> {
     }
 }
 
+/// True when the value of a property can be read; `schema` has the attributes before.
+pub(crate) fn makes_sense(schema: &Schema, datom: &crate::Datom) -> bool {
+    Draft::default().set(schema, datom.a, Some(&datom.v)).is_some()
+}
+
 fn composite_value(schema: &Schema, v: &Value) -> Option<TupleKind> {
     let members: Option<Vec<AttrId>> =
         keywords(v)?.into_iter().map(|ident| schema.entid(ident)?.as_attr()).collect();

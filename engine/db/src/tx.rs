@@ -7,8 +7,10 @@
 mod ensure;
 mod expand;
 mod install;
+mod limits;
 mod mint;
 mod op;
+mod places;
 mod refusal;
 mod resolve;
 mod settle;
@@ -24,6 +26,7 @@ use crate::Result;
 use crate::database::{Db, View};
 use crate::id::T;
 use crate::log::TxBody;
+pub use limits::Limits;
 
 /// What a transaction is evaluated with, beside the database value.
 pub struct Context<'a> {
@@ -37,21 +40,6 @@ pub struct Context<'a> {
     pub client_id: Option<u128>,
     /// 64-bit hash of the request bytes
     pub request_hash: u64,
-}
-
-/// The most a transaction may be, on the expanded form.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// datoms
-    pub datoms: usize,
-    /// encoded bytes
-    pub bytes: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Limits { datoms: 200_000, bytes: 4 << 20 }
-    }
 }
 
 /// Stored functions, which the query engine evaluates.
@@ -92,7 +80,7 @@ pub fn transact(db: &Db, tx_data: &Edn, context: &Context<'_>) -> Result<Arc<TxB
     let extended = (!made.is_empty()).then(|| db.with_attributes(&made));
     let seen = extended.as_ref().unwrap_or(db);
     let resolved = resolve::resolve(seen, expanded, context)?;
-    let mut datoms = settle::settle(seen, resolved.facts, &resolved.new_keys)?;
+    let (mut datoms, places) = settle::settle(seen, resolved.facts, &resolved.new_keys)?;
     mint::install(db, &made, &mut datoms)?;
     let mut body = TxBody {
         t: T(db.basis().0 + 1),
@@ -103,7 +91,7 @@ pub fn transact(db: &Db, tx_data: &Edn, context: &Context<'_>) -> Result<Arc<TxB
         tempids: resolved.tempids,
         datoms,
     };
-    install::install(db, &mut body)?;
+    install::install(db, &mut body, &places)?;
     ensure::ensure(seen, &body.datoms, &resolved.ensures)?;
     Ok(Arc::new(body))
 }

@@ -30,7 +30,7 @@ impl Store {
     pub fn transact(&mut self, tx_data: &Edn) -> Result<Arc<TxBody>> {
         self.clock += 1;
         // One transaction of a whole data set is part of what is measured, hence no limit to speak of.
-        let limits = Limits { datoms: usize::MAX, bytes: usize::MAX };
+        let limits = Limits { datoms: usize::MAX, bytes: usize::MAX, ..Limits::default() };
         let context =
             Context { now: self.clock, limits, functions: &NoFunctions, client_id: None, request_hash: 0 };
         let body = transact(&self.db, tx_data, &context)?;

@@ -16,7 +16,7 @@ use crate::commands::Outcome;
 pub async fn transactor(arguments: &ServerArguments) -> Outcome {
     let mut signals = Signals::listen()?;
     let config = Config::read(&arguments.config)?;
-    let node = Node::start(&config, Arc::new(DbEngine::with_store(config.store.as_deref())?)).await?;
+    let node = Node::start(&config, Arc::new(DbEngine::of(&config)?)).await?;
     let address = node.local_addr();
     tokio::select! {
         () = async {

@@ -21,9 +21,6 @@ use crate::tx::refusal::Refusals;
 use crate::tx::temp::Affinity;
 use crate::value::Value;
 
-/// How deep maps and function calls may nest.
-const MAX_NESTING: usize = 128;
-
 /// What a datom costs beside its text, in bytes, for the limit.
 const DATOM_BYTES: usize = 16;
 
@@ -134,9 +131,12 @@ impl<'a> Expander<'a> {
         match parts {
             [e, a, v] => {
                 let attribute = self.attribute(a)?;
+                self.path.push(attribute.id);
                 let subject = self.entity(e)?;
                 let object = self.object(attribute, v)?;
-                self.push(subject, attribute, object, added)
+                self.push(subject, attribute, object, added)?;
+                self.path.pop();
+                Ok(())
             }
             [e, a] if !added => self.retract_all(e, a),
             _ => {
@@ -166,7 +166,7 @@ impl<'a> Expander<'a> {
             composite: matches!(attribute.tuple, Some(TupleKind::Composite(_))),
             form: self.form,
         });
-        self.check_limits()
+        self.context.limits.check_size(self.out.ops.len(), self.bytes)
     }
 
     /// What built-in attributes mean beyond being facts; false when the operation leaves none.
@@ -205,30 +205,10 @@ impl<'a> Expander<'a> {
         Ok(())
     }
 
-    fn check_limits(&self) -> Result<()> {
-        let limits = &self.context.limits;
-        let (what, seen, limit) = if self.out.ops.len() > limits.datoms {
-            ("datoms", self.out.ops.len(), limits.datoms)
-        } else if self.bytes > limits.bytes {
-            ("bytes", self.bytes, limits.bytes)
-        } else {
-            return Ok(());
-        };
-        let message = format!("the transaction has more than {limit} {what}");
-        Err(Error::new(Code::TransactionTooLarge, message)
-            .with("limit", format!("{limit} {what}"))
-            .with("seen", seen)
-            .hint("split it into several transactions"))
-    }
-
     /// Enters a map or a call.
     fn deeper(&mut self) -> Result<()> {
         self.nesting += 1;
-        if self.nesting > MAX_NESTING {
-            let message = format!("maps and calls nest deeper than {MAX_NESTING}");
-            return Err(Error::new(Code::NotTransactionData, message));
-        }
-        Ok(())
+        self.context.limits.check_nesting(self.nesting)
     }
 
     fn own_entity(&self) -> EntityId {

@@ -11,8 +11,9 @@ use crate::database::Db;
 use crate::datom::Datom;
 use crate::id::{AttrId, EntityId, Partition};
 use crate::log::TxBody;
-use crate::schema::{Attribute, Cardinality, Schema, TupleKind};
-use crate::tx::refusal::Refusals;
+use crate::schema::{Attribute, Cardinality, Schema, TupleKind, makes_sense};
+use crate::tx::places::Places;
+use crate::tx::refusal::{Refusals, attribute_name, show_value};
 use crate::tx::settle;
 use crate::value::{Value, ValueType};
 
@@ -20,24 +21,22 @@ use crate::value::{Value, ValueType};
 ///
 /// # Errors
 /// `INVALID_INSTALL_ATTRIBUTE`, `INVALID_ALTER_ATTRIBUTE` and their kin, `RESERVED_NAMESPACE`, and those of the store.
-pub(super) fn install(db: &Db, body: &mut TxBody) -> Result<()> {
+pub(super) fn install(db: &Db, body: &mut TxBody, places: &Places) -> Result<()> {
     if !body.datoms.iter().any(concerns_schema) {
         return Ok(());
     }
     let mut refusals = Refusals::default();
     for datom in body.datoms.iter().filter(|datom| concerns_schema(datom)) {
-        refusals.check(check_fact(db.schema(), datom))?;
+        let step = check_fact(db.schema(), datom).map_err(|error| places.of_datom(db, error, datom));
+        refusals.check(step)?;
     }
     refusals.finish()?;
-    let after = db.schema().apply(body).map_err(|error| {
-        Error::new(Code::InvalidInstallAttribute, error.message())
-            .hint("tuple attributes name installed attributes or types")
-    })?;
+    let after = db.schema().apply(body).map_err(|error| unreadable(db, body, places, &error))?;
     let Some(after) = after else { return Ok(()) };
     let mut installer = Installer { db, before: db.schema(), after: &after, body, facts: Vec::new() };
     let mut refusals = Refusals::default();
     for e in installer.elements() {
-        let step = installer.element(e);
+        let step = installer.element(e).map_err(|error| places.of_entity(db, error, e));
         refusals.check(step)?;
     }
     refusals.check(installer.check_listed())?;
@@ -48,6 +47,25 @@ pub(super) fn install(db: &Db, body: &mut TxBody) -> Result<()> {
         settle::sort(&mut body.datoms);
     }
     Ok(())
+}
+
+/// The facts cannot be read as a schema: tells the first property that makes no sense.
+fn unreadable(db: &Db, body: &TxBody, places: &Places, error: &Error) -> Error {
+    let property = |datom: &&Datom| datom.added && datom.a <= bootstrap::LAST_PROPERTY;
+    let senseless = body.datoms.iter().filter(property).find(|datom| !makes_sense(db.schema(), datom));
+    let Some(datom) = senseless else {
+        return Error::new(Code::InvalidInstallAttribute, error.message());
+    };
+    let (name, value) = (attribute_name(db, datom.a), show_value(&datom.v));
+    let shown = match datom.v {
+        Value::Ref(e) => db.schema().ident(e).map_or(value, ToString::to_string),
+        _ => value,
+    };
+    let error = Error::new(Code::InvalidInstallAttribute, format!("{shown} makes no sense as {name}"))
+        .with("attribute", name)
+        .with("value", shown)
+        .hint("types, cardinalities and kinds of uniqueness are idents; tuples name installed attributes or types");
+    places.of_datom(db, error, datom)
 }
 
 fn concerns_schema(datom: &Datom) -> bool {

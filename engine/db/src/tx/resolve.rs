@@ -13,7 +13,8 @@ use crate::database::Db;
 use crate::id::{AttrId, EntityId, Partition, T};
 use crate::tx::Context;
 use crate::tx::op::{Ensure, Expanded, Fact, NewKeys, Object, Op, Resolved, Slot, Subject};
-use crate::tx::refusal::{Refusals, cycle};
+use crate::tx::places::placed;
+use crate::tx::refusal::{Refusals, attribute_name, cycle};
 use crate::tx::temp::{Affinity, Temp, Temps};
 use crate::value::Value;
 
@@ -29,7 +30,7 @@ pub(super) fn resolve(db: &Db, mut expanded: Expanded, context: &Context<'_>) ->
     } else {
         upsert::unify(db, &expanded.ops, &mut expanded.temps, &mut refusals)?
     };
-    check_known(&expanded.ops, &mut expanded.temps, &mut refusals)?;
+    check_known(db, &expanded.ops, &mut expanded.temps, &mut refusals)?;
     let next_counter = next_counter(db, &expanded.ops);
     let mut minter = Minter::new(db, &mut expanded.temps, next_counter);
     minter.mint(&mut refusals)?;
@@ -68,19 +69,18 @@ fn next_counter(db: &Db, ops: &[Op]) -> u64 {
 }
 
 /// A tempid that is only a value, or only in a tuple, names nothing.
-fn check_known(ops: &[Op], temps: &mut Temps, refusals: &mut Refusals) -> Result<()> {
+fn check_known(db: &Db, ops: &[Op], temps: &mut Temps, refusals: &mut Refusals) -> Result<()> {
     let mut check = |temp: Temp, op: &Op| {
         let root = temps.root(temp);
         if temps.is_subject(root) {
             return Ok(());
         }
-        refusals.note(
-            Error::new(
-                Code::TempidNotAnEntity,
-                "a tempid is used as a value, but no form says anything about it",
-            )
-            .with("form", op.form),
-        )
+        let name = temps.name(temp).map_or_else(|| "a nested map".to_owned(), |name| format!("\"{name}\""));
+        let message = format!("the tempid {name} is used as a value, but no form says anything about it");
+        let error = Error::new(Code::TempidNotAnEntity, message)
+            .with("attribute", attribute_name(db, op.a))
+            .with("value", name);
+        refusals.note(placed(db, error, op.form, op.a))
     };
     for op in ops {
         match &op.v {
@@ -274,13 +274,7 @@ impl<'a> Instants<'a> {
         let Value::Instant(instant) = fact.v else { return Ok(()) };
         let own = fact.e == EntityId::of_tx(T(self.db.basis().0 + 1));
         let refused = if !own || !fact.added {
-            let same =
-                || Ok(fact.added && self.db.values(fact.e, attr::TX_INSTANT)?.iter().any(|v| v.0 == fact.v));
-            if same()? {
-                None
-            } else {
-                Some((Code::ResetTxInstant, "the instant of a transaction stays as it is"))
-            }
+            Some((Code::ResetTxInstant, "the instant of a transaction stays as it is"))
         } else if instant < self.db.last_instant() {
             Some((Code::PastTxInstant, "the instant is before that of the last transaction"))
         } else if instant > self.clock() {
@@ -292,9 +286,12 @@ impl<'a> Instants<'a> {
             None
         };
         match refused {
-            Some((code, message)) => self
-                .refusals
-                .note(Error::new(code, message).with("attribute", ":db/txInstant").with("form", fact.form)),
+            Some((code, message)) => self.refusals.note(placed(
+                self.db,
+                Error::new(code, message).with("attribute", ":db/txInstant"),
+                fact.form,
+                fact.a,
+            )),
             None => Ok(()),
         }
     }

@@ -12,14 +12,15 @@ use crate::datom::Datom;
 use crate::id::{AttrId, EntityId, Partition, T};
 use crate::schema::{Attribute, Cardinality};
 use crate::tx::op::{Fact, NewKeys};
+use crate::tx::places::{Places, placed};
 use crate::tx::refusal::{Refusals, attribute_name, show_value};
 use crate::value::Value;
 
-/// The datoms of a transaction, by entity, attribute, retractions first, then value.
+/// The datoms of a transaction, by entity, attribute, retractions first, then value; and which form said what.
 ///
 /// # Errors
 /// `DATOMS_CONFLICT`, `UNIQUE_CONFLICT`, and those of the store.
-pub(super) fn settle(db: &Db, mut facts: Vec<Fact>, new_keys: &NewKeys) -> Result<Vec<Datom>> {
+pub(super) fn settle(db: &Db, mut facts: Vec<Fact>, new_keys: &NewKeys) -> Result<(Vec<Datom>, Places)> {
     facts.sort_by_key(|fact| (fact.e, fact.a));
     let mut settler = Settler {
         db,
@@ -41,8 +42,9 @@ pub(super) fn settle(db: &Db, mut facts: Vec<Fact>, new_keys: &NewKeys) -> Resul
     let Settler { mut datoms, refusals, fresh, .. } = settler;
     refusals.finish()?;
     composites.follow(db, &fresh, &mut datoms)?;
-    unique::check(db, &datoms, new_keys)?;
-    Ok(datoms)
+    let places = Places::new(facts);
+    unique::check(db, &datoms, new_keys, &places)?;
+    Ok((datoms, places))
 }
 
 /// Tells the entities that this transaction makes, which have no facts yet.
@@ -175,11 +177,13 @@ impl Settler<'_> {
             format!("[{} {attribute} {} {}]", fact.e, show_value(&fact.v), fact.added)
         };
         let message = format!("the transaction says two things at once: {} and {}", show(one), show(two));
-        Error::new(Code::DatomsConflict, message)
+        let error = Error::new(Code::DatomsConflict, message)
             .with("d1", show(one))
             .with("d2", show(two))
+            .with("entity", one.e)
             .with("attribute", attribute_name(self.db, one.a))
-            .with("form", one.form.max(two.form))
+            .with("value", show_value(&two.v));
+        placed(self.db, error, one.form.max(two.form), one.a)
     }
 }
 

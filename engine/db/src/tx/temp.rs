@@ -167,6 +167,11 @@ impl Temps {
         Ok(root)
     }
 
+    /// The name of a tempid that has one. O(tempids), for messages.
+    pub(super) fn name(&self, temp: Temp) -> Option<Arc<str>> {
+        self.names().into_iter().find(|(_, named)| *named == temp).map(|(name, _)| name)
+    }
+
     /// Every named tempid.
     pub(super) fn names(&self) -> Vec<(Arc<str>, Temp)> {
         let mut names: Vec<(Arc<str>, Temp)> =

@@ -224,7 +224,7 @@ codes! {
             "Choose another namespace.";
         ValueOutOfRange => "VALUE_OUT_OF_RANGE",
             "A value is larger than values may be. The details `limit` and `seen` have both sizes.",
-            "Store it in several values, or outside the database.";
+            "Store it in several values or outside the database, or raise the limit in `[limits]` of the transactors.";
         TransactionIdReused => "TX_ID_REUSED",
             "A transaction id was used before, for other bytes.",
             "Draw a new id for every transaction, and keep it only to send the very same bytes again.";

@@ -26,7 +26,7 @@ pub async fn start(layout: &Layout, arguments: &DevArguments) -> Result<Parts, E
         transactor.data_dir = None;
         transactor.store = None;
     }
-    let engine = DbEngine::with_store(transactor.store.as_deref())?;
+    let engine = DbEngine::of(&transactor)?;
     let transactor = Node::start(&transactor, Arc::new(engine)).await?;
     let addresses = [transactor.local_addr().to_string()];
     let peers = config::peers(layout, 1, &arguments.listen, &addresses)?;

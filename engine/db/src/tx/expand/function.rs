@@ -63,13 +63,14 @@ impl Expander<'_> {
     /// `[:db/retract e a]`: every value that e has for a.
     pub(super) fn retract_all(&mut self, e: &Edn, a: &Edn) -> Result<()> {
         let attribute = self.attribute(a)?;
+        self.path.push(attribute.id);
         let e = self.existing_subject(e)?;
-        if is_composite(attribute) {
-            return Ok(());
+        if !is_composite(attribute) {
+            for (value, _) in self.db.values(e, attribute.id)? {
+                self.push(Subject::Id(e), attribute, Object::Value(value), false)?;
+            }
         }
-        for (value, _) in self.db.values(e, attribute.id)? {
-            self.push(Subject::Id(e), attribute, Object::Value(value), false)?;
-        }
+        self.path.pop();
         Ok(())
     }
 
@@ -87,13 +88,18 @@ impl Expander<'_> {
     /// `[:db/cas e a old new]`: a has the value old, or none if old is nil, and gets new.
     fn compare_and_swap(&mut self, e: &Edn, a: &Edn, old: &Edn, new: &Edn) -> Result<()> {
         let attribute = self.attribute(a)?;
+        self.path.push(attribute.id);
+        self.swap(attribute, e, old, new).map_err(|error| error.at(a.span))?;
+        self.path.pop();
+        Ok(())
+    }
+
+    fn swap(&mut self, attribute: &Attribute, e: &Edn, old: &Edn, new: &Edn) -> Result<()> {
         let subject = self.existing_subject(e)?;
         if attribute.cardinality == Cardinality::Many {
             let message =
                 format!("{} takes many values, cas needs an attribute that takes one", attribute.ident);
-            return Err(Error::new(Code::InvalidCasMany, message)
-                .with("attribute", &attribute.ident)
-                .at(a.span));
+            return Err(Error::new(Code::InvalidCasMany, message).with("attribute", &attribute.ident));
         }
         if new.node == Node::Nil {
             return Err(Error::new(Code::InvalidCas, "the new value of a cas is nil")
@@ -109,7 +115,8 @@ impl Expander<'_> {
             Node::Nil => None,
             _ => Some(self.object(attribute, old)?),
         };
-        self.compare(subject, attribute, expected.as_ref())?;
+        self.compare(subject, attribute, expected.as_ref())
+            .map_err(|error| error.with("expected", show(old)))?;
         self.push(Subject::Id(subject), attribute, new, true)
     }
 

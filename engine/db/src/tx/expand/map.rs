@@ -57,12 +57,11 @@ impl<'a> Expander<'a> {
         }
     }
 
-    /// A list or set is several values where the attribute takes several.
+    /// A list is several values where the attribute takes several, a set always.
     fn forward(&mut self, subject: Subject, attribute: &'a Attribute, value: &Edn) -> Result<()> {
         match &value.node {
-            Node::Vector(values) | Node::List(values) | Node::Set(values)
-                if attribute.cardinality == Cardinality::Many =>
-            {
+            Node::Set(values) => values.iter().try_for_each(|value| self.one(subject, attribute, value)),
+            Node::Vector(values) | Node::List(values) if attribute.cardinality == Cardinality::Many => {
                 values.iter().try_for_each(|value| self.one(subject, attribute, value))
             }
             _ => self.one(subject, attribute, value),

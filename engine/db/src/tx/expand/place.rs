@@ -87,8 +87,9 @@ impl<'a> Expander<'a> {
             (Some(ty), _) => literal(ty, form).map(Object::Value).ok_or_else(|| wrong_type(attribute, form)),
         };
         let object = object.map_err(|error| error.at(form.span).with("attribute", &attribute.ident))?;
-        if let Object::Value(value @ (Value::BigDec(_) | Value::BigInt(_))) = &object {
-            identify::check_range(value)?;
+        if let Object::Value(value) = &object {
+            let checked = self.context.limits.check_value(value);
+            checked.map_err(|error| error.at(form.span).with("attribute", &attribute.ident))?;
         }
         Ok(object)
     }
@@ -111,18 +112,17 @@ impl<'a> Expander<'a> {
         Ok(Object::Value(Value::Tuple(values.collect())))
     }
 
-    /// A slot takes tempids and idents for references, but no lookup refs.
+    /// A slot takes for a reference what a reference attribute takes: tempids, idents, lookup refs.
     fn slot(&mut self, attribute: &Attribute, ty: ValueType, form: &Edn) -> Result<Slot> {
         match (ty, &form.node) {
             (_, Node::Nil) => Ok(Slot::Value(None)),
-            (ValueType::Ref, Node::Vector(_) | Node::List(_)) => Err(not_found(form)),
             (ValueType::Ref, _) => Ok(match self.reference(form)? {
                 Subject::Id(e) => Slot::Value(Some(Value::Ref(e))),
                 Subject::Temp(temp) => Slot::Temp(temp),
             }),
             _ => {
                 let value = literal(ty, form).ok_or_else(|| bad_tuple(attribute, form))?;
-                identify::check_range(&value)?;
+                self.context.limits.check_value(&value)?;
                 Ok(Slot::Value(Some(value)))
             }
         }

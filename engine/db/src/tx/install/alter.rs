@@ -31,15 +31,16 @@ pub(super) fn check(db: &Db, body: &TxBody, before: &Attribute, after: &Attribut
     if (before.cardinality, after.cardinality) == (Cardinality::Many, Cardinality::One)
         && let Some(e) = entity_with_two(db, body, before)?
     {
-        return refuse(Code::CardinalityViolation, format!("entity {e} has several values"));
+        let values: Vec<String> = values_after(db, body, before, e)?.iter().map(show_value).collect();
+        return refuse(Code::CardinalityViolation, format!("entity {e} has several values"))
+            .map_err(|error| error.with("entity", e).with("values", values.join(" ")));
     }
     if before.unique.is_none() && after.unique.is_some() {
         check_index(db, before)?;
         if let Some((value, one, two)) = shared_value(db, body, before)? {
-            return refuse(
-                Code::UniqueViolation,
-                format!("entities {one} and {two} both have {}", show_value(&value)),
-            );
+            let value = show_value(&value);
+            return refuse(Code::UniqueViolation, format!("entities {one} and {two} both have {value}"))
+                .map_err(|error| error.with("value", value).with("entity", one).with("other", two));
         }
     }
     Ok(())
@@ -133,6 +134,17 @@ fn entity_with_two(db: &Db, body: &TxBody, attribute: &Attribute) -> Result<Opti
         return Ok(Some(run.0));
     }
     Ok(counts.into_iter().filter(|(_, count)| *count > 1).map(|(e, _)| e).min())
+}
+
+/// The values that `e` has after `body`.
+fn values_after(db: &Db, body: &TxBody, attribute: &Attribute, e: EntityId) -> Result<Vec<Value>> {
+    let own = |added| {
+        body.datoms.iter().filter(move |datom| (datom.e, datom.a, datom.added) == (e, attribute.id, added))
+    };
+    let mut values: Vec<Value> = db.values(e, attribute.id)?.into_iter().map(|(value, _)| value).collect();
+    values.retain(|value| !own(false).any(|datom| datom.v.identical(value)));
+    values.extend(own(true).map(|datom| datom.v.clone()));
+    Ok(values)
 }
 
 fn has_or_had_data(db: &Db, attribute: &Attribute) -> Result<bool> {

@@ -11,6 +11,7 @@ use crate::Result;
 use crate::database::Db;
 use crate::id::EntityId;
 use crate::tx::op::{NewKeys, Object, Op, Slot, Subject};
+use crate::tx::places::placed;
 use crate::tx::refusal::{Refusals, attribute_name};
 use crate::tx::temp::{Temp, Temps};
 use crate::value::Value;
@@ -139,12 +140,10 @@ impl Unifier<'_> {
         let (one, two) = (one.min(two), one.max(two));
         let attribute = attribute_name(self.db, op.a);
         let message = format!("a tempid would be two entities, {one} and {two}, by its unique values");
-        self.refusals.note(
-            Error::new(Code::UniqueConflict, message)
-                .with("attribute", attribute)
-                .with("entity", one)
-                .with("other", two)
-                .with("form", op.form),
-        )
+        let error = Error::new(Code::UniqueConflict, message)
+            .with("attribute", attribute)
+            .with("entity", one)
+            .with("other", two);
+        self.refusals.note(placed(self.db, error, op.form, op.a))
     }
 }

@@ -8,6 +8,7 @@ use crate::database::Db;
 use crate::datom::Datom;
 use crate::id::{AttrId, EntityId};
 use crate::tx::op::NewKeys;
+use crate::tx::places::Places;
 use crate::tx::refusal::{Refusals, attribute_name, show_value};
 use crate::value::Value;
 
@@ -15,7 +16,7 @@ use crate::value::Value;
 ///
 /// # Errors
 /// `UNIQUE_CONFLICT`, naming the value and its holder, and those of the store.
-pub(super) fn check(db: &Db, datoms: &[Datom], new_keys: &NewKeys) -> Result<()> {
+pub(super) fn check(db: &Db, datoms: &[Datom], new_keys: &NewKeys, places: &Places) -> Result<()> {
     let mut refusals = Refusals::default();
     let mut holders: FxHashMap<(AttrId, &Value), EntityId> = FxHashMap::default();
     let mut last = (AttrId(u32::MAX), false);
@@ -28,14 +29,14 @@ pub(super) fn check(db: &Db, datoms: &[Datom], new_keys: &NewKeys) -> Result<()>
             continue;
         }
         if let Some(holder) = holders.insert((datom.a, &datom.v), datom.e) {
-            refusals.note(conflict(db, datom, holder))?;
+            refusals.note(places.of_datom(db, conflict(db, datom, holder), datom))?;
             continue;
         }
         if let Some(holder) = holder_before(db, datom, new_keys)?
             && holder != datom.e
             && !is_retracted(datoms, holder, datom)
         {
-            refusals.note(conflict(db, datom, holder))?;
+            refusals.note(places.of_datom(db, conflict(db, datom, holder), datom))?;
         }
     }
     refusals.finish()

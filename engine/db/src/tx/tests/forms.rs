@@ -78,7 +78,7 @@ fn a_map_that_nests_too_deep_is_refused() {
         form = annals_edn::Node::Map(vec![(annals_edn::Edn::keyword("p/phones"), form)]).into();
     }
     let tx_data = annals_edn::Edn::vector(vec![form]);
-    assert_eq!(world.decide_form(&tx_data).expect_err("too deep").code(), Code::NotTransactionData);
+    assert_eq!(world.decide_form(&tx_data).expect_err("too deep").code(), Code::TransactionTooLarge);
 }
 
 #[test]

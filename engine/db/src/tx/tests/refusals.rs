@@ -71,7 +71,7 @@ fn the_order_of_the_forms_does_not_choose_the_refusal() {
 #[test]
 fn limits_hold_for_the_expanded_transaction() {
     let mut world = World::people();
-    world.limits = Limits { datoms: 3, bytes: 1_000 };
+    world.limits = Limits { datoms: 3, bytes: 1_000, ..Limits::default() };
     world.commit(r#"[{:db/id "e" :p/nick [:a :b :c]}]"#);
     let error = world.refuse(r#"[{:p/nick [:a :b :c :d]}]"#);
     assert_eq!(error.code(), Code::TransactionTooLarge);
@@ -80,6 +80,38 @@ fn limits_hold_for_the_expanded_transaction() {
     refused(&world, &text, Code::TransactionTooLarge);
     let error = world.refuse(&format!(r#"[{{:p/nope 1}} {{:p/name "{}"}}]"#, "x".repeat(2_000)));
     assert_eq!(detail(&error, "limit").as_deref(), Some("1000 bytes"));
+}
+
+#[test]
+fn every_limit_says_itself_and_the_size_seen() {
+    let mut world = World::people();
+    world.commit(
+        "[{:db/ident :v/bytes :db/valueType :db.type/bytes :db/cardinality :db.cardinality/one}
+          {:db/ident :v/pair :db/valueType :db.type/tuple :db/cardinality :db.cardinality/one
+           :db/tupleTypes [:db.type/string :db.type/long]}]",
+    );
+    world.limits = Limits { datoms: 4, bytes: 500, string_bytes: 8, blob_bytes: 3, nesting: 3 };
+    let refusals = [
+        ("[{:p/nick [:a :b :c :d :e]}]", Code::TransactionTooLarge, "4 datoms", "5 datoms"),
+        (r#"[{:p/name "123456789"}]"#, Code::ValueOutOfRange, "8 bytes", "9 bytes"),
+        (r#"[{:p/nick :too-long-a/keyword}]"#, Code::ValueOutOfRange, "8 bytes", "18 bytes"),
+        (r#"[{:v/pair ["123456789" 1]}]"#, Code::ValueOutOfRange, "8 bytes", "9 bytes"),
+        (r#"[{:v/bytes #bytes "AQIDBA=="}]"#, Code::ValueOutOfRange, "3 bytes", "4 bytes"),
+        (
+            r#"[{:p/phones {:p/phones {:p/phones {:p/number "1"}}}}]"#,
+            Code::TransactionTooLarge,
+            "3 levels",
+            "4 levels",
+        ),
+    ];
+    for (text, code, limit, seen) in refusals {
+        let error = world.refuse(text);
+        assert_eq!(error.code(), code, "{text}");
+        assert_eq!(detail(&error, "limit").as_deref(), Some(limit), "{text}");
+        assert_eq!(detail(&error, "seen").as_deref(), Some(seen), "{text}");
+        assert_eq!(detail(&error, "form").as_deref(), Some("0"), "{text}");
+    }
+    world.commit(r#"[{:p/name "12345678"} {:p/phones {:p/phones {:p/number "1"}}}]"#);
 }
 
 #[test]
