@@ -1,5 +1,6 @@
 //! The product's own engine behind [`Engine`].
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use annals_db::segment::{Build, Hash};
@@ -113,10 +114,8 @@ impl Engine for DbEngine {
 
     fn report(&self, value: &Db, receipt: &Receipt) -> Result<v1::TransactionReport, Error> {
         let body = TxBody::decode(&receipt.body)?;
-        let ident = |a: AttrId| match value.schema().attribute(a) {
-            Some(attribute) => attribute.ident.as_str().to_string(),
-            None => a.entity().to_string(),
-        };
+        let names = names_at(value, &body)?;
+        let ident = |a: AttrId| names.get(&a).cloned().unwrap_or_default();
         let mut datoms = DatomChunk::new();
         body.datoms.iter().for_each(|datom| datoms.push(datom.as_ref(), ident));
         let tempid = |(name, e): &(Arc<str>, EntityId)| v1::Tempid { name: name.to_string(), entity: e.0 };
@@ -130,6 +129,20 @@ impl Engine for DbEngine {
             lineage: receipt.lineage.map_or_else(Bytes::new, |lineage| Bytes::copy_from_slice(&lineage.0)),
         })
     }
+}
+
+/// What the attributes of `body` were called when it was decided: a resend answers the report of the first time.
+fn names_at(value: &Db, body: &TxBody) -> Result<HashMap<AttrId, String>, Error> {
+    let mut names = HashMap::new();
+    for datom in &body.datoms {
+        if names.contains_key(&datom.a) {
+            continue;
+        }
+        let e = datom.a.entity();
+        let name = value.ident_at(e, body.t)?;
+        names.insert(datom.a, name.map_or_else(|| e.to_string(), |ident| ident.as_str().to_owned()));
+    }
+    Ok(names)
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ pub mod results;
 pub mod transact;
 
 pub use annals_edn::{Code, Edn, Error, Kind};
-pub use client::{Client, Read};
+pub use client::{Client, DEFAULT_TIMEOUT, Read};
 pub use profile::Profile;
 pub use results::{Results, Row};
 pub use transact::{Report, TxId};

@@ -1,5 +1,6 @@
 //! Transactions: sent under an id that the client chose, and sent again under the same id until the outcome is known.
 
+use std::fmt;
 use std::time::Duration;
 
 use annals_edn::{Code, Edn, Error, Keyword, Node};
@@ -22,10 +23,28 @@ impl TxId {
         TxId(*Uuid::now_v7().as_bytes())
     }
 
+    /// The id that a UUID in any of its usual spellings is.
+    ///
+    /// # Errors
+    /// `TX_ID_INVALID` for what is none.
+    pub fn parse(text: &str) -> Result<TxId> {
+        let id = Uuid::parse_str(text).map_err(|error| {
+            Error::new(Code::TransactionIdInvalid, format!("{text} is no transaction id: {error}"))
+                .hint("a transaction id is a UUID; version 7 is best")
+        })?;
+        Ok(TxId(*id.as_bytes()))
+    }
+
     /// The id that bytes stand for, the same on every machine (UUID version 8 of a digest).
     #[must_use]
     pub fn of_digest(digest: [u8; 16]) -> TxId {
         TxId(*uuid::Builder::from_custom_bytes(digest).into_uuid().as_bytes())
+    }
+}
+
+impl fmt::Display for TxId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Uuid::from_bytes(self.0).fmt(f)
     }
 }
 
@@ -110,7 +129,7 @@ impl Client {
             TransactServiceClient::new(channel).max_decoding_message_size(64 << 20).transact(request).await
         })
         .await;
-        let report = Report::from_wire(answer.map_err(outcome)?)?;
+        let report = Report::from_wire(answer.map_err(|error| outcome(error, id))?)?;
         self.saw(database, report.t);
         Ok(report)
     }
@@ -134,10 +153,11 @@ impl Client {
 }
 
 /// A call that may have reached the writer and was not answered has an unknown outcome; say so.
-fn outcome(error: Error) -> Error {
+fn outcome(error: Error, id: TxId) -> Error {
     match error.code() {
-        Code::DeadlineExceeded => Error::new(Code::UnknownOutcome, error.message())
-            .hint("send the same transaction again under the same id to learn its outcome"),
+        Code::DeadlineExceeded | Code::UnknownOutcome => Error::new(Code::UnknownOutcome, error.message())
+            .hint(format!("ask for the status of {id}, or send the same transaction again under that id"))
+            .with("tx-id", id),
         _ => error,
     }
 }

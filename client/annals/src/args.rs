@@ -54,6 +54,11 @@ pub enum Command {
     },
     /// Commit transactions: each top-level vector of the input is one
     Transact(TransactArguments),
+    /// Ask about transactions by their id
+    Tx {
+        #[command(subcommand)]
+        command: TxCommand,
+    },
     /// Import entity maps, one a line; may be interrupted and run again
     Import(ImportArguments),
     /// Run a Datalog query
@@ -190,6 +195,20 @@ pub struct TransactArguments {
     /// A file of EDN; '-' is standard input
     #[arg(default_value = "-")]
     pub file: PathBuf,
+    /// Commit under this id, by which it is done once however often it is sent; the input is one transaction
+    #[arg(long, value_name = "UUID")]
+    pub id: Option<String>,
+}
+
+#[derive(Subcommand)]
+pub enum TxCommand {
+    /// Say 'committed T', or 'unknown' (exit code 15) for one that is not committed so far
+    Status {
+        /// The database
+        database: String,
+        /// The id that the transaction was sent under, a UUID
+        id: String,
+    },
 }
 
 #[derive(Args)]

@@ -13,6 +13,7 @@ mod query;
 mod serve;
 mod status;
 mod transact;
+mod tx;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -45,6 +46,7 @@ async fn dispatch(arguments: Arguments) -> Outcome {
         Command::Cert { command } => cert::run(command),
         Command::Db { command } => db::run(&connect(profile)?, command).await,
         Command::Transact(command) => transact::run(&connect(profile)?, &command).await,
+        Command::Tx { command } => tx::run(&connect(profile)?, command).await,
         Command::Import(command) => import::run(&connect(profile)?, &command).await,
         Command::Query(command) => query::run(&connect(profile)?, &command).await,
         Command::Pull(command) => pull::run(&connect(profile)?, &command).await,

@@ -16,3 +16,5 @@ mod load;
 mod server;
 #[path = "cluster/streams.rs"]
 mod streams;
+#[path = "cluster/writing.rs"]
+mod writing;

@@ -1,13 +1,13 @@
 //! `annals transact`: each top-level vector of the input is one transaction, committed in order; stops at the first
-//! refusal.
+//! refusal. With `--id` the input is one transaction, and sending it again answers the report of the first time.
 
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use annals_client::Client;
+use annals_client::{Client, DEFAULT_TIMEOUT, TxId};
 use annals_edn::reader::Forms;
-use annals_edn::{Error, Span};
+use annals_edn::{Code, Error, Span};
 
 use crate::args::TransactArguments;
 use crate::commands::Outcome;
@@ -15,11 +15,17 @@ use crate::failure::Failure;
 
 pub async fn run(client: &Client, arguments: &TransactArguments) -> Outcome {
     let source = text_of(&arguments.file)?;
+    let id = arguments.id.as_deref().map(TxId::parse).transpose()?;
+    if id.is_some() && Forms::new(&source).count() > 1 {
+        let message = "one id is for one transaction, and the input has several";
+        return Err(Error::new(Code::InvalidArgument, message).into());
+    }
     for form in Forms::new(&source) {
         let span = form.map_err(|error| Failure::in_source(error, &source))?.span;
         let text = &source[span.start as usize..span.end as usize];
+        let id = id.unwrap_or_else(TxId::random);
         let report = client
-            .transact(&arguments.database, text)
+            .transact_as(&arguments.database, text, id, DEFAULT_TIMEOUT)
             .await
             .map_err(|error| Failure::in_source(moved(error, span.start), &source))?;
         let mut line = report.to_edn().to_string();
@@ -38,7 +44,7 @@ pub fn text_of(file: &Path) -> Result<String, Failure> {
         std::fs::File::open(file).and_then(|mut open| open.read_to_string(&mut text))
     };
     read.map_err(|error| {
-        Error::new(annals_edn::Code::FileNotFound, format!("{} cannot be read: {error}", file.display()))
+        Error::new(Code::FileNotFound, format!("{} cannot be read: {error}", file.display()))
     })?;
     Ok(text)
 }

@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
-use annals_edn::{Code, Error};
+use annals_edn::{Code, Error, Keyword};
 
 use smallvec::SmallVec;
 
 use super::{Db, Held, Point};
 use crate::Result;
+use crate::bootstrap::attr;
 use crate::datom::Datom;
-use crate::id::{AttrId, T};
+use crate::id::{AttrId, EntityId, T};
 use crate::log::TxBody;
 use crate::novelty::Layer;
 use crate::range::{Batch, Columns, Range};
+use crate::value::Value;
 
 /// More layers than this are brought together before anything is added: every read looks into each.
 const MAX_LAYERS: usize = 8;
@@ -71,6 +73,22 @@ impl Db {
         }
         fork.layers.push(Held { layer: Arc::new(Layer::new(basis, tuning)), end: 0, upto: basis });
         fork
+    }
+
+    /// The ident that an entity had at `t`; the newest one where the past does not tell. O(log versions) for what came
+    /// since the newest root, a point read for what is older.
+    ///
+    /// # Errors
+    /// Only of the store.
+    pub fn ident_at(&self, e: EntityId, t: T) -> Result<Option<Keyword>> {
+        if let Some((schema, _)) = self.known.version_at(t) {
+            return Ok(schema.ident(e).cloned());
+        }
+        let then = self.as_of(t).values(e, attr::IDENT)?.pop();
+        Ok(match then {
+            Some((Value::Keyword(ident), _)) => Some(ident),
+            _ => self.schema().ident(e).cloned(),
+        })
     }
 
     fn check_chain(&self, body: &TxBody) -> Result<()> {
