@@ -3,6 +3,7 @@
 
 mod forms;
 mod garbage;
+mod invariants;
 mod model;
 mod properties;
 mod refusals;

@@ -52,7 +52,12 @@ impl Touched {
         for (e, composite) in self.touched {
             let before = if fresh.has(e) { None } else { current(db, e, composite)? };
             let after = after(db, fresh, datoms, e, members(db.schema(), composite))?;
-            if before == after {
+            // A decimal that changes its scale only is the same value, but shown otherwise.
+            let same = match (&before, &after) {
+                (Some(before), Some(after)) => before.cmp_index(after).is_eq(),
+                (before, after) => before.is_none() && after.is_none(),
+            };
+            if same {
                 continue;
             }
             let mut change = |v, added| changes.push(Datom { e, a: composite, v, t, added });
