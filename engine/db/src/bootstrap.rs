@@ -11,7 +11,7 @@ use rustc_hash::FxHashMap;
 
 use crate::datom::Datom;
 use crate::id::{AttrId, EntityId, Partition, T};
-use crate::schema::{Attribute, Cardinality, Names, Schema, TupleKind, Unique};
+use crate::schema::{Attribute, Cardinality, Checks, Names, Schema, TupleKind, Unique};
 use crate::value::{Value, ValueType};
 
 /// The first counter that schema elements of users get in `:db.part/db`. Below lies the bootstrap.
@@ -72,6 +72,8 @@ attributes! {
     ALTER_ATTRIBUTE = 29 "db.alter/attribute" Ref Many;
     TX_ID = 30 "annals.tx/id" Uuid One Identity;
     EXCISE = 31 "db/excise" Ref One;
+    FN = 32 "db/fn" String One;
+    ENTITY_ALWAYS = 33 "db.entity/always" Keyword Many;
 }
 
 /// The last attribute whose facts make up an attribute: `:db/ident` to `:db.attr/preds`.
@@ -223,6 +225,7 @@ fn build_schema() -> Schema {
         names,
         next_element: FIRST_ELEMENT,
         composites: Vec::new(),
+        checks: Checks::default(),
         revision: 0,
     }
 }

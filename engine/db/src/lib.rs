@@ -35,7 +35,7 @@ pub use log::TxBody;
 pub use order::Index;
 pub use range::{Batch, Columns, Key, Probe, Range};
 pub use schema::{Attribute, Cardinality, Schema, Unique};
-pub use tx::{Context, Functions, Limits, NoFunctions, transact};
+pub use tx::{Call, Context, Fuel, Function, Functions, Limits, NoFunctions, transact};
 pub use value::{Value, ValueRef, ValueType};
 
 /// What every read and write of this crate answers.

@@ -1,6 +1,7 @@
 //! The schema of a database value: attributes by id, idents both ways. It follows from the datoms and is never
 //! time-travelled: views of the past use the present schema.
 
+mod checks;
 mod names;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use crate::bootstrap::{self, attr};
 use crate::id::{AttrId, EntityId, Partition};
 use crate::log::TxBody;
 use crate::value::{Value, ValueType};
+pub(crate) use checks::Checks;
 pub(crate) use names::Names;
 
 /// How many values an entity may have for an attribute.
@@ -121,6 +123,7 @@ pub struct Schema {
     pub(crate) next_element: u32,
     /// composite attributes, ascending
     pub(crate) composites: Vec<AttrId>,
+    pub(crate) checks: Checks,
     pub(crate) revision: u64,
 }
 
@@ -195,7 +198,9 @@ impl Schema {
     /// `DATA_LOSS` when the datoms make no sense as a schema, which no decided transaction's do.
     pub fn apply(&self, body: &TxBody) -> Result<Option<Schema>> {
         let touches = |datom: &crate::Datom| {
-            datom.a <= bootstrap::LAST_PROPERTY || datom.e.partition() == Partition::DB
+            datom.a <= bootstrap::LAST_PROPERTY
+                || datom.e.partition() == Partition::DB
+                || datom.a == attr::ENTITY_ALWAYS
         };
         if !body.datoms.iter().any(touches) {
             return Ok(None);
@@ -226,6 +231,9 @@ impl Schema {
         if a == attr::IDENT && added {
             let Value::Keyword(ident) = v else { return Err(nonsense(e, a)) };
             self.names.name(e, ident);
+        }
+        if !self.checks.note(e, a, v, added) {
+            return Err(nonsense(e, a));
         }
         Ok(())
     }

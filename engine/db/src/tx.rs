@@ -6,11 +6,13 @@
 
 mod ensure;
 mod expand;
+mod functions;
 mod install;
 mod limits;
 mod mint;
 mod op;
 mod places;
+mod predicates;
 mod refusal;
 mod resolve;
 mod settle;
@@ -26,6 +28,7 @@ use crate::Result;
 use crate::database::{Db, View};
 use crate::id::T;
 use crate::log::TxBody;
+pub use functions::{Call, Fuel, Function, Functions, NoFunctions};
 pub use limits::Limits;
 
 /// What a transaction is evaluated with, beside the database value.
@@ -42,32 +45,12 @@ pub struct Context<'a> {
     pub request_hash: u64,
 }
 
-/// Stored functions, which the query engine evaluates.
-pub trait Functions: Sync {
-    /// Calls the transaction function `ident` with `args`; it sees only `db` and answers tx-data.
-    ///
-    /// # Errors
-    /// Whatever the function refuses with.
-    fn call(&self, db: &Db, ident: &annals_edn::Keyword, args: &[Edn]) -> Result<Edn>;
-}
-
-/// A database without stored functions.
-pub struct NoFunctions;
-
-impl Functions for NoFunctions {
-    fn call(&self, _db: &Db, ident: &annals_edn::Keyword, _args: &[Edn]) -> Result<Edn> {
-        Err(annals_edn::Error::new(
-            annals_edn::Code::NotADataFunction,
-            format!("{ident} is no transaction function"),
-        ))
-    }
-}
-
 /// Decides `tx_data` against `db`. The result continues `db`: apply it to get the database after.
 ///
-/// The stages, each with its own type: forms -> operations ([`expand`]) -> facts about entities ([`resolve`]) -> datoms
-/// that change something ([`settle`]), and those of new attributes ([`mint`]) -> checked against schema ([`install`]) and entity specs ([`ensure`]). Every stage
-/// sees db-before only; O(datoms · log). Any order of the forms gives the same datoms or the same code of refusal.
+/// The stages, each with its own type: forms -> operations ([`expand`]) -> facts about entities ([`resolve`]), values
+/// checked ([`predicates`]) -> datoms that change something ([`settle`]), and those of new attributes ([`mint`]) ->
+/// checked against schema ([`install`]) and entity specs ([`ensure`]). Every stage but the last sees db-before only;
+/// O(datoms · log). Any order of the forms gives the same datoms or the same code of refusal.
 ///
 /// # Errors
 /// The refusal, with code, the index and path of the form, attribute and value.
@@ -76,10 +59,12 @@ pub fn transact(db: &Db, tx_data: &Edn, context: &Context<'_>) -> Result<Arc<TxB
         return Err(Error::new(Code::InvalidView, "a transaction needs the present, not a view of the past"));
     }
     let made = mint::Attributes::new();
-    let expanded = expand::expand(db, tx_data, context, &made)?;
+    let caller = functions::Caller::new(context.functions, context.limits.fuel);
+    let expanded = expand::expand(db, tx_data, context, &made, &caller)?;
     let extended = (!made.is_empty()).then(|| db.with_attributes(&made));
     let seen = extended.as_ref().unwrap_or(db);
     let resolved = resolve::resolve(seen, expanded, context)?;
+    predicates::check(db, &resolved.facts, &caller)?;
     let (mut datoms, places) = settle::settle(seen, resolved.facts, &resolved.new_keys)?;
     mint::install(db, &made, &mut datoms)?;
     let mut body = TxBody {
@@ -92,6 +77,7 @@ pub fn transact(db: &Db, tx_data: &Edn, context: &Context<'_>) -> Result<Arc<TxB
         datoms,
     };
     install::install(db, &mut body, &places)?;
-    ensure::ensure(seen, &body.datoms, &resolved.ensures)?;
-    Ok(Arc::new(body))
+    let body = Arc::new(body);
+    ensure::ensure(db, seen.schema(), &body, &resolved.ensures, &caller)?;
+    Ok(body)
 }

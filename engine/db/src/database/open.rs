@@ -89,8 +89,9 @@ impl Db {
             end: Bound::Excluded(first_of(Partition::TX)),
         };
         everything.gather(&elements, &mut changes, |_| true)?;
-        for a in bootstrap::attr::IDENT.0..=bootstrap::LAST_PROPERTY.0 {
-            let range = Range::attr(crate::AttrId(a));
+        let properties = (bootstrap::attr::IDENT.0..=bootstrap::LAST_PROPERTY.0).map(crate::AttrId);
+        for a in properties.chain([bootstrap::attr::ENTITY_ALWAYS]) {
+            let range = Range::attr(a);
             everything.gather(&range, &mut changes, |e| e.partition() != Partition::DB)?;
         }
         changes.remove(&T(0));

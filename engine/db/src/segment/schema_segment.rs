@@ -9,17 +9,19 @@
 //!   for each a varint attribute (composite) or 1 type tag
 //! varint entities with an ident, by entity: varint entity, text ident
 //! varint further idents that still resolve, by text: text ident, varint entity
+//! varint predicates, by attribute: varint attribute, text symbol
+//! varint specs that are always on, by text: text ident of an attribute, varint spec
 //! ```
 
 use std::sync::Arc;
 
-use annals_edn::Keyword;
+use annals_edn::{Keyword, Symbol};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::bytes::{Reader, damaged, put_blob, put_varint};
 use crate::Result;
 use crate::id::{AttrId, EntityId};
-use crate::schema::{Attribute, Cardinality, Schema, TupleKind, Unique};
+use crate::schema::{Attribute, Cardinality, Checks, Schema, TupleKind, Unique};
 use crate::value::ValueType;
 
 /// A decoded schema segment.
@@ -65,6 +67,7 @@ impl SchemaSegment {
             put_blob(&mut out, ident.as_str().as_bytes());
             put_varint(&mut out, e.0);
         }
+        put_checks(&mut out, &schema.checks);
         out
     }
 
@@ -92,6 +95,7 @@ impl SchemaSegment {
             let (ident, e) = (Keyword::new(reader.text()?), EntityId(reader.varint()?));
             schema.names.remember(e, ident);
         }
+        schema.checks = read_checks(&mut reader)?;
         match reader.left() {
             0 => Ok(SchemaSegment { schema: Arc::new(schema), avet: Arc::new(avet) }),
             _ => Err(damaged("a schema is longer than its fields")),
@@ -174,6 +178,31 @@ fn read_attribute(reader: &mut Reader<'_>) -> Result<(Attribute, bool)> {
     Ok((attribute, has(AVET)))
 }
 
+fn put_checks(out: &mut Vec<u8>, checks: &Checks) {
+    put_varint(out, checks.predicates().len() as u64);
+    for (a, name) in checks.predicates() {
+        put_varint(out, u64::from(a.0));
+        put_blob(out, name.as_str().as_bytes());
+    }
+    put_varint(out, checks.always().len() as u64);
+    for (ident, spec) in checks.always() {
+        put_blob(out, ident.as_str().as_bytes());
+        put_varint(out, spec.0);
+    }
+}
+
+fn read_checks(reader: &mut Reader<'_>) -> Result<Checks> {
+    let (mut predicates, mut always) = (Vec::new(), Vec::new());
+    for _ in 0..reader.count(2)? {
+        predicates.push((AttrId(small(reader)?), Symbol::new(reader.text()?)));
+    }
+    for _ in 0..reader.count(2)? {
+        let ident = Keyword::new(reader.text()?);
+        always.push((ident, EntityId(reader.varint()?)));
+    }
+    Ok(Checks::of(predicates, always))
+}
+
 fn read_type(reader: &mut Reader<'_>) -> Result<ValueType> {
     type_of_tag(reader.u8()?)
 }
@@ -231,6 +260,8 @@ mod tests {
             Arc::make_mut(&mut schema.attributes).insert(attribute.id, attribute);
         }
         schema.names.remember(AttrId(1003).entity(), Keyword::new("a/former"));
+        let always = vec![(Keyword::new("a/n1003"), EntityId::new(crate::Partition::USER, 1000))];
+        schema.checks = Checks::of(vec![(AttrId(1002), Symbol::new("pos?"))], always);
         let avet: FxHashSet<AttrId> = [AttrId(1001), AttrId(1002)].into_iter().collect();
         let payload = SchemaSegment::encode(&schema, &avet);
         let read = SchemaSegment::read(&payload).unwrap();
@@ -238,6 +269,7 @@ mod tests {
         assert_eq!(read.schema.attributes, schema.attributes);
         assert_eq!(read.schema.names, schema.names);
         assert_eq!(read.schema.composites, schema.composites);
+        assert_eq!(read.schema.checks, schema.checks);
         assert_eq!((read.schema.revision, read.schema.next_element), (7, 1012));
         assert_eq!(SchemaSegment::encode(&read.schema, &read.avet), payload);
         for len in 0..payload.len() {

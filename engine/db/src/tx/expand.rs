@@ -1,11 +1,12 @@
 //! The first stage: forms become operations. Maps, nested maps and functions are expanded, attributes, idents and lookup
 //! refs resolved; everything is seen from db-before. Tempids stay tempids.
 
+mod call;
 mod function;
 mod map;
 mod place;
 
-use annals_edn::{Code, Edn, Error, Node};
+use annals_edn::{Code, Edn, Error, Keyword, Node};
 use smallvec::SmallVec;
 
 use crate::Result;
@@ -15,6 +16,7 @@ use crate::id::{AttrId, EntityId, Partition, T};
 use crate::identify::show;
 use crate::schema::{Attribute, Schema, TupleKind, Unique};
 use crate::tx::Context;
+use crate::tx::functions::Caller;
 use crate::tx::mint::{self, Mint};
 use crate::tx::op::{Ensure, Expanded, Object, Op, Slot, Subject};
 use crate::tx::refusal::Refusals;
@@ -33,12 +35,14 @@ pub(super) fn expand(
     tx_data: &Edn,
     context: &Context<'_>,
     made: &mint::Attributes,
+    caller: &Caller<'_>,
 ) -> Result<Expanded> {
     let mut expander = Expander {
         db,
         schema: db.schema(),
         mint: Mint::new(db, made),
         context,
+        caller,
         t: T(db.basis().0 + 1),
         out: Expanded::default(),
         form: 0,
@@ -73,19 +77,30 @@ fn forms_of(tx_data: &Edn) -> Result<&[Edn]> {
     }
 }
 
+/// One step of a path.
+enum Step {
+    /// into the value of an attribute
+    Attribute(AttrId),
+    /// into what a function answered
+    Call(Keyword),
+    /// to one form of that, by its index
+    Form(u32),
+}
+
 /// Expands the forms of one transaction.
 struct Expander<'a> {
     db: &'a Db,
     schema: &'a Schema,
     mint: Mint<'a>,
     context: &'a Context<'a>,
+    caller: &'a Caller<'a>,
     /// the number of the transaction
     t: T,
     out: Expanded,
     /// index of the form at hand
     form: u32,
-    /// attributes from the form down to what is at hand
-    path: SmallVec<[AttrId; 4]>,
+    /// from the form down to what is at hand
+    path: SmallVec<[Step; 4]>,
     /// size so far, for the limit
     bytes: usize,
     /// maps and calls around what is at hand
@@ -104,14 +119,29 @@ impl<'a> Expander<'a> {
     /// Says where in the tx-data an error is.
     fn placed(&self, error: Error, form: &Edn) -> Error {
         let mut path = self.form.to_string();
-        for a in &self.path {
-            if let Some(attribute) =
-                self.schema.attribute(*a).map(|known| &**known).or_else(|| self.mint.made(*a))
-            {
-                path.push_str(&format!(" {}", attribute.ident));
+        let mut function = None;
+        for step in &self.path {
+            match step {
+                Step::Attribute(a) => {
+                    let known = self.schema.attribute(*a).map(|known| &**known);
+                    if let Some(attribute) = known.or_else(|| self.mint.made(*a)) {
+                        path.push_str(&format!(" {}", attribute.ident));
+                    }
+                }
+                Step::Call(name) => {
+                    path.push_str(&format!(" {name}"));
+                    function = Some(name);
+                }
+                Step::Form(at) => path.push_str(&format!(" {at}")),
             }
         }
-        error.at(form.span).with("form", self.form).with("path", format!("[{path}]"))
+        let error = error.at(form.span).with("form", self.form).with("path", format!("[{path}]"));
+        match function {
+            Some(name) if !error.details().iter().any(|(known, _)| known == "function") => {
+                error.with("function", name)
+            }
+            _ => error,
+        }
     }
 
     fn list(&mut self, form: &Edn, parts: &[Edn]) -> Result<()> {
@@ -131,7 +161,7 @@ impl<'a> Expander<'a> {
         match parts {
             [e, a, v] => {
                 let attribute = self.attribute(a)?;
-                self.path.push(attribute.id);
+                self.path.push(Step::Attribute(attribute.id));
                 let subject = self.entity(e)?;
                 let object = self.object(attribute, v)?;
                 self.push(subject, attribute, object, added)?;
@@ -178,6 +208,7 @@ impl<'a> Expander<'a> {
             )),
             attr::EXCISE => Err(Error::new(Code::Unsupported, "excision is not offered yet")),
             attr::ENSURE => self.ensure(e, v, added).map(|()| false),
+            attr::FN if added => self.check_function(v).map(|()| true),
             attr::INSTALL_ATTRIBUTE | attr::INSTALL_PARTITION if added => {
                 if let Object::Temp(temp) = v {
                     self.out.temps.wish(*temp, Affinity::Schema);

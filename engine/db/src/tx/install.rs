@@ -69,8 +69,7 @@ fn unreadable(db: &Db, body: &TxBody, places: &Places, error: &Error) -> Error {
 }
 
 fn concerns_schema(datom: &Datom) -> bool {
-    let system =
-        [attr::ENTITY_PREDS, attr::INSTALL_ATTRIBUTE, attr::INSTALL_PARTITION, attr::ALTER_ATTRIBUTE];
+    let system = [attr::INSTALL_ATTRIBUTE, attr::INSTALL_PARTITION, attr::ALTER_ATTRIBUTE];
     datom.a <= bootstrap::LAST_PROPERTY || datom.e.partition() == Partition::DB || system.contains(&datom.a)
 }
 
@@ -78,9 +77,6 @@ fn concerns_schema(datom: &Datom) -> bool {
 fn check_fact(schema: &Schema, datom: &Datom) -> Result<()> {
     match datom.a {
         attr::IDENT => check_ident(schema, datom),
-        attr::ATTR_PREDS | attr::ENTITY_PREDS if datom.added => {
-            Err(Error::new(Code::Unsupported, "predicates are stored functions, which are not offered yet"))
-        }
         a if a <= bootstrap::LAST_PROPERTY => check_property(schema, datom),
         attr::INSTALL_ATTRIBUTE | attr::INSTALL_PARTITION | attr::ALTER_ATTRIBUTE => check_listing(datom),
         _ => Ok(()),

@@ -19,11 +19,20 @@ pub struct Limits {
     pub blob_bytes: usize,
     /// maps and calls within one another
     pub nesting: usize,
+    /// units of work that functions may do: rows that their queries read or make, parts of forms that they answer
+    pub fuel: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { datoms: 200_000, bytes: 4 << 20, string_bytes: 1 << 20, blob_bytes: 1 << 20, nesting: 128 }
+        Limits {
+            datoms: 200_000,
+            bytes: 4 << 20,
+            string_bytes: 1 << 20,
+            blob_bytes: 1 << 20,
+            nesting: 128,
+            fuel: 1_000_000,
+        }
     }
 }
 

@@ -45,7 +45,7 @@ impl Refusals {
 
 fn ends_the_stage(error: &Error) -> bool {
     matches!(error.kind(), Kind::Unavailable | Kind::Interrupted | Kind::Fault)
-        || error.code() == Code::TransactionTooLarge
+        || matches!(error.code(), Code::TransactionTooLarge | Code::FuelExhausted)
 }
 
 /// A value for a message, as EDN.

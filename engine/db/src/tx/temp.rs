@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::id::{EntityId, Partition};
+use crate::tx::functions::NEW_TEMPID;
 use crate::tx::op::Subject;
 
 /// A tempid by number of first appearance.
@@ -172,10 +173,10 @@ impl Temps {
         self.names().into_iter().find(|(_, named)| *named == temp).map(|(name, _)| name)
     }
 
-    /// Every named tempid.
+    /// Every tempid that the user named.
     pub(super) fn names(&self) -> Vec<(Arc<str>, Temp)> {
-        let mut names: Vec<(Arc<str>, Temp)> =
-            self.names.iter().map(|(name, temp)| (name.clone(), *temp)).collect();
+        let users = self.names.iter().filter(|(name, _)| !name.starts_with(NEW_TEMPID));
+        let mut names: Vec<(Arc<str>, Temp)> = users.map(|(name, temp)| (name.clone(), *temp)).collect();
         names.extend(self.numbers.iter().map(|(number, temp)| (number.to_string().into(), *temp)));
         names
     }

@@ -276,6 +276,12 @@ codes! {
         FunctionFailed => "FUNCTION_FAILED",
             "A function cannot be computed from what it was given.",
             "The message says which argument is in the way; a clause before it may filter such rows.";
+        InvalidFunction => "INVALID_FUNCTION",
+            "The body of a stored function cannot be one: a part is unknown, or its query could never run.",
+            "The message names the part. docs/functions.md has the grammar.";
+        FunctionRefused => "FUNCTION_REFUSED",
+            "A stored function refuses its arguments: what it requires of them does not hold.",
+            "The message is the function's own.";
         DivisionByZero => "DIVISION_BY_ZERO",
             "A divisor is zero.",
             "Filter such rows with a clause: `[(not= ?x 0)]`.";
@@ -362,6 +368,9 @@ codes! {
         UniqueConflict => "UNIQUE_CONFLICT",
             "A unique value would belong to two entities, or a tempid be two entities by its unique values. The detail `holder` has the entity that has the value.",
             "Use the entity that has it, or another value. To move a value, retract it from its holder in the same transaction.";
+        FunctionConflict => "FUNCTION_CONFLICT",
+            "A stored function refuses: the database is not in the state that it requires.",
+            "The message is the function's own. Read again, and decide anew.";
         DbExists => "DB_EXISTS",
             "A database of that name is there already.",
             "Use it (`--if-not-exists`), or choose another name.";
@@ -393,6 +402,9 @@ codes! {
         TransactionTooLarge => "TX_TOO_LARGE",
             "A transaction is over a limit: the details `limit` and `seen` have both sizes.",
             "Split it into several, or raise the limit in `[limits]` of the transactors.";
+        FuelExhausted => "FUEL_EXHAUSTED",
+            "The stored functions of a transaction do more work than one may.",
+            "Narrow the queries of the functions, split the transaction, or raise `fuel` among the limits.";
         MessageTooLarge => "MESSAGE_TOO_LARGE",
             "A message is over the limit of its connection.",
             "Send less at once.";

@@ -3,7 +3,7 @@
 use annals_edn::{Code, Edn, Error, Keyword, Node};
 use rustc_hash::FxHashSet;
 
-use super::Expander;
+use super::{Expander, Step};
 use super::place::{key_ident, not_found};
 use crate::Result;
 use crate::bootstrap::{self, attr};
@@ -11,6 +11,7 @@ use crate::id::{AttrId, EntityId, Partition};
 use crate::identify::show;
 use crate::range::{Batch, Columns, Range};
 use crate::schema::{Attribute, Cardinality, TupleKind};
+use crate::tx::functions::ident_of;
 use crate::tx::op::{Object, Subject};
 use crate::tx::refusal::show_value;
 use crate::tx::temp::Affinity;
@@ -19,6 +20,9 @@ use crate::value::Value;
 impl Expander<'_> {
     /// Anything but `:db/add` and `:db/retract` given as keywords.
     pub(super) fn call(&mut self, form: &Edn, operation: &Edn, args: &[Edn]) -> Result<()> {
+        if let Node::Symbol(name) = &operation.node {
+            return self.stored(operation, &ident_of(name), args);
+        }
         let ident = self.function_ident(operation)?;
         match (ident.as_str(), args) {
             ("db/add", _) => self.assertion(form, args, true),
@@ -50,20 +54,10 @@ impl Expander<'_> {
         }
     }
 
-    /// What a stored function answers is tx-data in its place; nil is none.
-    fn stored(&mut self, operation: &Edn, ident: &Keyword, args: &[Edn]) -> Result<()> {
-        self.deeper()?;
-        let answer =
-            self.context.functions.call(self.db, ident, args).map_err(|error| error.at(operation.span))?;
-        super::forms_of(&answer)?.iter().try_for_each(|form| self.form(form))?;
-        self.nesting -= 1;
-        Ok(())
-    }
-
     /// `[:db/retract e a]`: every value that e has for a.
     pub(super) fn retract_all(&mut self, e: &Edn, a: &Edn) -> Result<()> {
         let attribute = self.attribute(a)?;
-        self.path.push(attribute.id);
+        self.path.push(Step::Attribute(attribute.id));
         let e = self.existing_subject(e)?;
         if !is_composite(attribute) {
             for (value, _) in self.db.values(e, attribute.id)? {
@@ -88,7 +82,7 @@ impl Expander<'_> {
     /// `[:db/cas e a old new]`: a has the value old, or none if old is nil, and gets new.
     fn compare_and_swap(&mut self, e: &Edn, a: &Edn, old: &Edn, new: &Edn) -> Result<()> {
         let attribute = self.attribute(a)?;
-        self.path.push(attribute.id);
+        self.path.push(Step::Attribute(attribute.id));
         self.swap(attribute, e, old, new).map_err(|error| error.at(a.span))?;
         self.path.pop();
         Ok(())
@@ -212,7 +206,7 @@ fn no_partition(form: &Edn) -> Error {
     Error::new(Code::NotAnEntity, format!("{} names no partition for new entities", show(form))).at(form.span)
 }
 
-fn no_function(operation: &Edn) -> Error {
+pub(super) fn no_function(operation: &Edn) -> Error {
     Error::new(Code::NotADataFunction, format!("{} is no transaction function", show(operation)))
         .at(operation.span)
 }

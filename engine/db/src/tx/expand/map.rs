@@ -2,7 +2,7 @@
 
 use annals_edn::{Code, Edn, Error, Node};
 
-use super::Expander;
+use super::{Expander, Step};
 use super::place::{key_ident, reversed};
 use crate::Result;
 use crate::id::EntityId;
@@ -49,7 +49,7 @@ impl<'a> Expander<'a> {
             }
             None => {
                 let attribute = self.attribute(key)?;
-                self.path.push(attribute.id);
+                self.path.push(Step::Attribute(attribute.id));
                 self.forward(subject, attribute, value)?;
                 self.path.pop();
                 Ok(())

@@ -6,6 +6,7 @@ use annals_edn::{Code, Edn, Error, Keyword, Node};
 
 use super::Expander;
 use crate::Result;
+use crate::bootstrap::attr;
 use crate::id::EntityId;
 use crate::identify::{self, free_literal, ident_text, literal, show};
 use crate::schema::Attribute;
@@ -79,6 +80,9 @@ impl<'a> Expander<'a> {
     /// The value position of `attribute`.
     pub(super) fn object(&mut self, attribute: &Attribute, form: &Edn) -> Result<Object> {
         let object = match (attribute.value_type, &form.node) {
+            (Some(ValueType::String), Node::Map(_)) if attribute.id == attr::FN => {
+                Ok(Object::Value(Value::String(form.to_string().into())))
+            }
             (Some(ValueType::String), Node::Str(text)) => Ok(Object::Value(Value::String(text.clone()))),
             (_, Node::Nil) => Err(nil_value(attribute)),
             (Some(ValueType::Ref), _) => self.reference(form).map(Object::from),
