@@ -114,6 +114,13 @@ impl Error {
         self
     }
 
+    /// The same error without a place: the text it points into is not the caller's.
+    #[must_use]
+    pub fn without_span(mut self) -> Self {
+        self.0.span = None;
+        self
+    }
+
     /// What the user can do about it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

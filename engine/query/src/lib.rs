@@ -6,7 +6,7 @@
 //! Reading order: [`ast`] the tree, [`mod@parse`] EDN to tree, [`mod@check`] what must hold before anything runs, [`resolve`]
 //! constants against a database, [`datum`] what flows, [`functions`] what is called; then [`prepare`] the entry,
 //! [`plan`] logical form and search, [`bind`] arguments, [`source`] what patterns read, [`run`] steps over batches,
-//! [`rows`], [`order`] and [`group`] the result; [`pull`], [`mod@answer`].
+//! [`rows`], [`order`] and [`group`] the result; [`pull`], [`mod@answer`]; [`stored`] functions kept as data.
 
 pub mod answer;
 pub mod ast;
@@ -24,6 +24,7 @@ pub mod resolve;
 mod rows;
 mod run;
 mod source;
+mod stored;
 
 pub use answer::{Shaper, answer};
 pub use ast::Query;
@@ -35,3 +36,4 @@ pub use prepare::Prepared;
 pub use pull::{IndexPull, Pattern, Pull, index_pull, pull_many};
 pub use rows::{Position, RowBatch, Rows};
 pub use run::context::{Counters, QueryCtx, QueryLimits};
+pub use stored::Datalog;

@@ -28,13 +28,15 @@ pub struct QueryCtx<'a> {
 pub struct QueryLimits {
     /// rows that all steps together may produce
     pub rows: u64,
+    /// rows that scans and look-ups together may read
+    pub datoms: u64,
     /// bytes that rows held at one time may take, about
     pub bytes: usize,
 }
 
 impl Default for QueryLimits {
     fn default() -> Self {
-        QueryLimits { rows: 1_000_000_000, bytes: 1 << 30 }
+        QueryLimits { rows: 1_000_000_000, datoms: u64::MAX, bytes: 1 << 30 }
     }
 }
 
@@ -97,13 +99,18 @@ pub(crate) struct Run<'e, 'a> {
 }
 
 impl<'a> Env<'a> {
-    /// Checks the cancel flag.
+    /// Checks the cancel flag, and what was read against the budget.
     ///
     /// # Errors
-    /// `CANCELLED`.
+    /// `CANCELLED`, `ROWS_BUDGET_EXCEEDED`.
     pub(crate) fn check(&self) -> Result<(), Error> {
         if self.ctx.cancel.load(Ordering::Relaxed) {
             return Err(Error::new(Code::Cancelled, "the query was cancelled"));
+        }
+        let limit = self.ctx.limits.datoms;
+        if self.counters.borrow().datoms > limit {
+            let message = format!("the query read more than {limit} rows");
+            return Err(Error::new(Code::RowsBudgetExceeded, message).with("limit", limit));
         }
         Ok(())
     }
