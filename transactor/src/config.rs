@@ -21,6 +21,7 @@
 //! string_bytes = 1048576        # bytes of a string, uri, keyword or symbol
 //! blob_bytes = 1048576          # bytes of a value of type bytes
 //! nesting = 128                 # maps and calls within one another; at most 1024
+//! fuel = 1000000                # units of work of stored functions: rows read or made, parts of forms
 //! ```
 //!
 //! Members with different limits decide differently as they lead: give all of them the same.
@@ -86,6 +87,8 @@ pub struct LimitsConfig {
     pub blob_bytes: usize,
     /// Maps and calls within one another; at most [`MAX_NESTING`].
     pub nesting: usize,
+    /// Units of work that stored functions may do.
+    pub fuel: u64,
 }
 
 /// Deeper nesting would need more stack than evaluation has.
@@ -93,8 +96,8 @@ pub const MAX_NESTING: usize = 1024;
 
 impl Default for LimitsConfig {
     fn default() -> Self {
-        let Limits { datoms, bytes, string_bytes, blob_bytes, nesting } = Limits::default();
-        Self { transaction_datoms: datoms, transaction_bytes: bytes, string_bytes, blob_bytes, nesting }
+        let Limits { datoms, bytes, string_bytes, blob_bytes, nesting, fuel } = Limits::default();
+        Self { transaction_datoms: datoms, transaction_bytes: bytes, string_bytes, blob_bytes, nesting, fuel }
     }
 }
 
@@ -102,8 +105,9 @@ impl LimitsConfig {
     /// As evaluation takes them.
     #[must_use]
     pub fn limits(&self) -> Limits {
-        let Self { transaction_datoms, transaction_bytes, string_bytes, blob_bytes, nesting } = *self;
-        Limits { datoms: transaction_datoms, bytes: transaction_bytes, string_bytes, blob_bytes, nesting }
+        let Self { transaction_datoms: datoms, transaction_bytes: bytes, string_bytes, blob_bytes, .. } =
+            *self;
+        Limits { datoms, bytes, string_bytes, blob_bytes, nesting: self.nesting, fuel: self.fuel }
     }
 }
 

@@ -4,9 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use annals_db::segment::{Build, Hash};
-use annals_db::{
-    AttrId, Context, Db, EntityId, Functions, Incarnation, Limits, NoFunctions, Options, TxBody, transact,
-};
+use annals_db::{AttrId, Context, Db, EntityId, Functions, Incarnation, Limits, Options, TxBody, transact};
 use annals_edn::{Code, Error};
 use annals_store::Store;
 use annals_wire::db::DatomChunk;
@@ -30,7 +28,7 @@ pub struct DbEngine {
 
 impl Default for DbEngine {
     fn default() -> Self {
-        Self { limits: Limits::default(), functions: Arc::new(NoFunctions), store: None }
+        Self { limits: Limits::default(), functions: Arc::new(annals_query::Datalog::default()), store: None }
     }
 }
 

@@ -9,9 +9,7 @@ use annals_db::components::{NamedIndex, Selection, select, select_values};
 use annals_db::form::form;
 use annals_db::identify::entid;
 use annals_db::schema::TupleKind;
-use annals_db::{
-    Cardinality, Context, Db, EntityId, Incarnation, Limits, NoFunctions, Options, T, TxBody, ValueType,
-};
+use annals_db::{Cardinality, Context, Db, EntityId, Incarnation, Limits, Options, T, TxBody, ValueType};
 use annals_edn::{Edn, Error, Keyword};
 
 use crate::data;
@@ -58,7 +56,7 @@ impl EngineDatabase {
         let context = Context {
             now: self.now,
             limits: Limits::default(),
-            functions: &NoFunctions,
+            functions: functions(),
             client_id: None,
             request_hash: 0,
         };
@@ -88,6 +86,12 @@ impl EngineDatabase {
             }
         }
     }
+}
+
+/// Compiled once for all databases.
+fn functions() -> &'static annals_query::Datalog {
+    static FUNCTIONS: OnceLock<annals_query::Datalog> = OnceLock::new();
+    FUNCTIONS.get_or_init(annals_query::Datalog::default)
 }
 
 fn t_of(t: i64) -> T {

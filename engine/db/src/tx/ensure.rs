@@ -33,8 +33,15 @@ pub(super) fn ensure(
     ensures: &[Ensure<EntityId>],
     caller: &Caller<'_>,
 ) -> Result<()> {
-    let mut ensurer =
-        Ensurer { db, schema, body, caller, after: None, refusals: Refusals::default(), done: FxHashSet::default() };
+    let mut ensurer = Ensurer {
+        db,
+        schema,
+        body,
+        caller,
+        after: None,
+        refusals: Refusals::default(),
+        done: FxHashSet::default(),
+    };
     for request in ensures {
         ensurer.entity(request.subject, request.spec, Some(request.form))?;
     }

@@ -10,6 +10,13 @@ use super::scalar::TABLE;
 use super::{Arithmetic, Comparison, Evaluated, Function, Nested, Operand, Scalar, database};
 use crate::datum::{Datum, DatumColumn};
 
+/// The longest text that a function makes, in bytes.
+const MAX_TEXT: usize = 16 << 20;
+/// The most bits of a bigint that a function makes.
+const MAX_BITS: u64 = 1 << 20;
+/// The most values in a collection that a function makes.
+const MAX_PARTS: usize = 4 << 20;
+
 /// The rows that failed and why.
 type Errors = Vec<(u32, Error)>;
 
@@ -102,14 +109,69 @@ fn evaluated(column: Column, errors: Errors) -> Evaluated {
 fn by_row(function: Function, operands: &[Operand<'_>], rows: usize) -> Evaluated {
     let mut args: Vec<Datum> = operands.iter().map(constant).collect();
     let (mut data, mut errors) = (Vec::with_capacity(rows), Errors::new());
+    let varies = operands.iter().any(|operand| matches!(operand, Operand::Column(_)));
+    if !varies && rows > 0 {
+        // One answer for all rows, shared.
+        return match function.call(&args).and_then(bounded) {
+            Ok(datum) => Evaluated { column: DatumColumn::from_data(vec![datum; rows]), errors },
+            Err(error) => {
+                let errors = (0..rows as u32).map(|row| (row, error.clone())).collect();
+                Evaluated { column: DatumColumn::Any(vec![Datum::Nil; rows]), errors }
+            }
+        };
+    }
     for row in 0..rows {
         refresh(&mut args, operands, row);
-        data.push(function.call(&args).unwrap_or_else(|error| {
+        data.push(function.call(&args).and_then(bounded).unwrap_or_else(|error| {
             errors.push((row as u32, error));
             Datum::Nil
         }));
     }
     Evaluated { column: DatumColumn::from_data(data), errors }
+}
+
+/// Refuses a value so large that a few more calls would fill the memory.
+fn bounded(datum: Datum) -> Result<Datum, Error> {
+    let small = match &datum {
+        Datum::Value(Value::String(text)) => text.len() <= MAX_TEXT,
+        Datum::Value(Value::BigInt(n)) => n.bits() <= MAX_BITS,
+        Datum::Value(Value::BigDec(n)) => n.digits() <= MAX_BITS / 3,
+        Datum::Value(Value::Tuple(_)) | Datum::Vector(_) | Datum::Set(_) | Datum::Map(_) => {
+            let mut left = MAX_PARTS;
+            fits(&datum, &mut left)
+        }
+        _ => true,
+    };
+    match small {
+        true => Ok(datum),
+        false => Err(Error::new(Code::FunctionFailed, "the result of the function is too large")
+            .with("limit", format!("{MAX_TEXT} bytes, {MAX_BITS} bits, {MAX_PARTS} parts"))),
+    }
+}
+
+/// Whether a value has at most `left` parts, parts of parts included; parts that are shared count each time.
+fn fits(datum: &Datum, left: &mut usize) -> bool {
+    if *left == 0 {
+        return false;
+    }
+    *left -= 1;
+    match datum {
+        Datum::Value(Value::Tuple(slots)) => slots.iter().flatten().all(|slot| fits_value(slot, left)),
+        Datum::Vector(items) | Datum::Set(items) => items.iter().all(|item| fits(item, left)),
+        Datum::Map(entries) => entries.iter().all(|(key, value)| fits(key, left) && fits(value, left)),
+        _ => true,
+    }
+}
+
+fn fits_value(value: &Value, left: &mut usize) -> bool {
+    if *left == 0 {
+        return false;
+    }
+    *left -= 1;
+    match value {
+        Value::Tuple(slots) => slots.iter().flatten().all(|slot| fits_value(slot, left)),
+        _ => true,
+    }
 }
 
 fn constant(operand: &Operand<'_>) -> Datum {

@@ -233,6 +233,8 @@ impl BindMap {
             _ => {
                 let mut spread = Spread::new(binding);
                 for row in 0..frame.rows {
+                    run.env.check()?;
+                    run.env.make_room(spread.rows.len(), binding.vars().count())?;
                     if let Err(error) = spread.take(row as u32, &results.get(row)) {
                         run.env.fail(call.number, error.at(call.at));
                         frame.mark(row, call.number);

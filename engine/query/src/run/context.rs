@@ -153,6 +153,19 @@ impl<'a> Env<'a> {
         Err(Error::new(Code::MemoryBudgetExceeded, message).with("limit", limit).with("bytes", bytes))
     }
 
+    /// Holds a step that makes many rows of one to the budgets while it is at it: `rows` of `width` values so far.
+    ///
+    /// # Errors
+    /// `ROWS_BUDGET_EXCEEDED`, `MEMORY_BUDGET_EXCEEDED`.
+    pub(crate) fn make_room(&self, rows: usize, width: usize) -> Result<(), Error> {
+        let limit = self.ctx.limits.rows;
+        if rows as u64 > limit {
+            let message = format!("a step of the query produced more than {limit} rows");
+            return Err(Error::new(Code::RowsBudgetExceeded, message).with("limit", limit));
+        }
+        self.hold(rows * (4 + 32 * width))
+    }
+
     /// Remembers why call number `call` failed, if it is the first time.
     pub(crate) fn fail(&self, call: u32, error: Error) {
         self.errors.borrow_mut().entry(call).or_insert(error);

@@ -54,6 +54,7 @@ impl Build {
         let ids = self.table.find(&cols, frame.rows);
         for (row, id) in ids.iter().enumerate().filter(|(_, id)| **id != NONE) {
             let matches = self.groups.of(*id);
+            run.env.make_room(left.len() + matches.len(), 0)?;
             left.extend(std::iter::repeat_n(row as u32, matches.len()));
             right.extend_from_slice(matches);
         }

@@ -1,7 +1,7 @@
 //! The queries of a body: made once from its parts, prepared for the schema they run on, and run under fuel.
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use annals_db::{Call, Db, Schema, ValueType};
 use annals_edn::{Code, Edn, Error, Node, Symbol};
@@ -44,7 +44,12 @@ struct Ready {
 
 impl Ask {
     /// Asks for the variables `row`, which must be bound; without any, whether there is an answer.
-    pub(super) fn rows_of(row: &[Symbol], params: &[Param], rules: Option<&Edn>, clauses: Option<&Edn>) -> Ask {
+    pub(super) fn rows_of(
+        row: &[Symbol],
+        params: &[Param],
+        rules: Option<&Edn>,
+        clauses: Option<&Edn>,
+    ) -> Ask {
         match row {
             [] => Ask::whether(params, rules, clauses),
             _ => {
@@ -170,7 +175,8 @@ fn is_tempid(form: &Edn) -> bool {
 
 /// The variables of inputs that stand where the database has entities.
 fn entities(checked: &CheckedQuery, schema: &Schema) -> FxHashSet<Symbol> {
-    let is_ref = |a| schema.attribute(a).is_some_and(|attribute| attribute.value_type == ValueType::Ref);
+    let is_ref =
+        |a| schema.attribute(a).is_some_and(|attribute| attribute.value_type == Some(ValueType::Ref));
     let mut vars: Vec<VarId> = Vec::new();
     for given in &checked.given {
         match given.role {
@@ -188,7 +194,8 @@ fn of_calls(clauses: &[Clause], vars: &mut Vec<VarId>) {
     for clause in clauses {
         match clause {
             Clause::Predicate(call) | Clause::Function(call, _) => {
-                let reads = matches!(call.function, Function::GetElse | Function::GetSome | Function::Missing);
+                let reads =
+                    matches!(call.function, Function::GetElse | Function::GetSome | Function::Missing);
                 if let (true, Some(Arg::Var(var))) = (reads, call.args.get(1)) {
                     vars.push(*var);
                 }

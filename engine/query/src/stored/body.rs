@@ -202,8 +202,7 @@ fn kind(parts: &Parts<'_>, params: &[Param], asks: bool) -> Result<Kind, Error> 
     forms.iter().for_each(|form| variables(form, &mut used));
     let is_scalar = |name: &Symbol| params.iter().any(|param| param.scalar.as_ref() == Some(name));
     let is_param = |name: &Symbol| params.iter().any(|param| param.vars.contains(name));
-    let row: Vec<Symbol> =
-        used.into_iter().filter(|name| !is_scalar(name) && !new.contains(name)).collect();
+    let row: Vec<Symbol> = used.into_iter().filter(|name| !is_scalar(name) && !new.contains(name)).collect();
     if let Some(unbound) = row.iter().find(|name| !asks && !is_param(name)) {
         return Err(invalid(":tx", &format!("nothing binds {unbound}")));
     }

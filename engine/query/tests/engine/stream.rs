@@ -105,7 +105,10 @@ fn a_cancelled_query_stops() {
 fn budgets_name_the_limit() {
     let db = people(2_000);
     let args = arguments(&db, "");
-    let small = |rows, bytes| QueryCtx { limits: QueryLimits { rows, bytes, ..QueryLimits::default() }, ..QueryCtx::default() };
+    let small = |rows, bytes| QueryCtx {
+        limits: QueryLimits { rows, bytes, ..QueryLimits::default() },
+        ..QueryCtx::default()
+    };
     let prepared = prepared("[:find ?a ?b :where [?x :p/age ?a] [?y :p/size ?b]]", &args);
     let refused = |ctx| all(prepared.run(&args, ctx).expect("it starts")).expect_err("it is too much");
     let names = |error: &annals_edn::Error, operator: &str| {

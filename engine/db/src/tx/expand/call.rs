@@ -18,8 +18,7 @@ impl Expander<'_> {
         let function = Function::find(self.db, ident)?.ok_or_else(|| no_function(operation))?;
         self.deeper()?;
         self.path.push(Step::Call(ident.clone()));
-        let answer =
-            self.caller.call(self.db, &function, args).map_err(|error| error.at(operation.span))?;
+        let answer = self.caller.call(self.db, &function, args).map_err(|error| error.at(operation.span))?;
         for (at, form) in forms_of(&answer)?.iter().enumerate() {
             self.path.push(Step::Form(at as u32));
             self.form(form)?;
@@ -42,7 +41,9 @@ impl Expander<'_> {
         let body = read_one(text).map_err(|error| unreadable(&error))?;
         match &body.node {
             Node::Map(_) => self.caller.functions.check(self.db, &body),
-            _ => Err(Error::new(Code::InvalidFunction, "the body of a function is a map, or the text of one")),
+            _ => {
+                Err(Error::new(Code::InvalidFunction, "the body of a function is a map, or the text of one"))
+            }
         }
     }
 }

@@ -3,8 +3,8 @@
 use annals_edn::{Code, Edn, Error, Keyword, Node};
 use rustc_hash::FxHashSet;
 
-use super::{Expander, Step};
 use super::place::{key_ident, not_found};
+use super::{Expander, Step};
 use crate::Result;
 use crate::bootstrap::{self, attr};
 use crate::id::{AttrId, EntityId, Partition};

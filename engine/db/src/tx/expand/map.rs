@@ -2,8 +2,8 @@
 
 use annals_edn::{Code, Edn, Error, Node};
 
-use super::{Expander, Step};
 use super::place::{key_ident, reversed};
+use super::{Expander, Step};
 use crate::Result;
 use crate::id::EntityId;
 use crate::identify::show;

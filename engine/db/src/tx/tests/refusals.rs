@@ -90,7 +90,8 @@ fn every_limit_says_itself_and_the_size_seen() {
           {:db/ident :v/pair :db/valueType :db.type/tuple :db/cardinality :db.cardinality/one
            :db/tupleTypes [:db.type/string :db.type/long]}]",
     );
-    world.limits = Limits { datoms: 4, bytes: 500, string_bytes: 8, blob_bytes: 3, nesting: 3, ..Limits::default() };
+    world.limits =
+        Limits { datoms: 4, bytes: 500, string_bytes: 8, blob_bytes: 3, nesting: 3, ..Limits::default() };
     let refusals = [
         ("[{:p/nick [:a :b :c :d :e]}]", Code::TransactionTooLarge, "4 datoms", "5 datoms"),
         (r#"[{:p/name "123456789"}]"#, Code::ValueOutOfRange, "8 bytes", "9 bytes"),
