@@ -113,6 +113,10 @@ fn by_row(function: Function, operands: &[Operand<'_>], rows: usize) -> Evaluate
     if !varies && rows > 0 {
         // One answer for all rows, shared.
         return match function.call(&args).and_then(bounded) {
+            // A typed column would copy a tuple for every row.
+            Ok(datum @ Datum::Value(Value::Tuple(_))) => {
+                Evaluated { column: DatumColumn::Any(vec![datum; rows]), errors }
+            }
             Ok(datum) => Evaluated { column: DatumColumn::from_data(vec![datum; rows]), errors },
             Err(error) => {
                 let errors = (0..rows as u32).map(|row| (row, error.clone())).collect();
