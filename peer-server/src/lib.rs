@@ -20,7 +20,7 @@ pub mod services;
 pub mod stream;
 
 pub use config::Config;
-pub use server::PeerServer;
+pub use server::{PeerServer, run};
 
 /// What every call inside answers.
 pub type Result<T, E = annals_edn::Error> = std::result::Result<T, E>;

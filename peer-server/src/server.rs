@@ -1,6 +1,7 @@
 //! Starting and stopping a peer server.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -100,4 +101,27 @@ impl PeerServer {
         self.certificates.abort();
         self.stop.cancel();
     }
+}
+
+/// Runs the peer server that the file `config` describes until `stop` resolves; `ready` hears where it listens once it
+/// has caught up with the group.
+///
+/// # Errors
+/// Those of [`Config::load`] and [`PeerServer::start`].
+pub async fn run(
+    config: &Path,
+    stop: impl Future<Output = ()>,
+    ready: impl FnOnce(SocketAddr),
+) -> Result<()> {
+    let server = PeerServer::start(Config::load(config)?).await?;
+    tokio::select! {
+        outcome = async {
+            server.ready().await?;
+            ready(server.local_addr());
+            Err(server.failed().await)
+        } => outcome?,
+        () = stop => {}
+    }
+    server.stop().await;
+    Ok(())
 }

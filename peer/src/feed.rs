@@ -166,7 +166,7 @@ impl Feed {
 
     fn acknowledgement(&self) -> v1::SubscribeRequest {
         let applied = self.databases.all().iter().map(|database| database.position()).collect();
-        let ack = v1::SubscribeAck { applied, leases: Vec::new() };
+        let ack = v1::SubscribeAck { applied, leases: Vec::new(), term: self.group.borrow().term };
         v1::SubscribeRequest { request: Some(Request::Ack(ack)) }
     }
 }

@@ -3,7 +3,7 @@
 //! Reading order: [`machine`] the rules of what is committed, [`raft`] how entries get there, [`engine`] what evaluates,
 //! [`replica`] one member's copy, [`committed`] what it reads, [`intake`] the writer, [`feed`] what peers hear,
 //! [`group`] what a member offers, [`service`] its gRPC face,
-//! [`indexer`] novelty into segments, [`node`] the whole in a process.
+//! [`indexer`] novelty into segments, [`node`] the whole in a process, [`process`] the process by itself.
 
 pub mod committed;
 pub mod config;
@@ -15,6 +15,7 @@ pub mod indexer;
 pub mod intake;
 pub mod machine;
 pub mod node;
+pub mod process;
 pub mod raft;
 pub mod replica;
 pub mod service;

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use annals_edn::Error;
+use annals_edn::{Code, Error};
 use annals_transport::{ConnectOptions, Handle, Limits, Server, State, TlsIdentity, connect};
 use tokio::task::JoinHandle;
 
@@ -25,6 +25,8 @@ use crate::service::{ProcessInfo, routes};
 const DRAIN_LIMIT: Duration = Duration::from_secs(5);
 /// For the index build before a stop.
 const FINISH_LIMIT: Duration = Duration::from_secs(20);
+/// A leader that has heard from no majority for so long publishes nothing more.
+const QUORUM_LIMIT: Duration = Duration::from_secs(2);
 const HAND_OVER_LIMIT: Duration = Duration::from_secs(1);
 const TLS_RELOAD_INTERVAL: Duration = Duration::from_secs(30);
 
@@ -85,8 +87,13 @@ impl<E: Engine> Node<E> {
     pub async fn stop(self) {
         self.server.readiness().set(State::Draining).await;
         self.tasks.iter().for_each(JoinHandle::abort);
-        if tokio::time::timeout(FINISH_LIMIT, indexer::finish(&self.group)).await.is_err() {
-            tracing::warn!("the last index build takes too long; the log keeps what it would have covered");
+        let why = tokio::select! {
+            () = indexer::finish(&self.group) => None,
+            () = quorum_lost(&self.group) => Some("no majority is left to publish it"),
+            () = tokio::time::sleep(FINISH_LIMIT) => Some("it takes too long"),
+        };
+        if let Some(why) = why {
+            tracing::warn!(why, "the last index build is given up; the log keeps what it would have covered");
         }
         hand_over(&self.group).await;
         self.server.drain(DRAIN_LIMIT).await;
@@ -94,21 +101,6 @@ impl<E: Engine> Node<E> {
         self.group.parts().raft.shutdown().await;
         tracing::info!(node = self.group.parts().raft.node_id(), "transactor stopped");
     }
-}
-
-/// Runs a transactor until `shutdown` resolves.
-///
-/// # Errors
-/// Those of [`Node::start`].
-pub async fn run<E: Engine>(
-    config: &Config,
-    engine: Arc<E>,
-    shutdown: impl Future<Output = ()>,
-) -> Result<(), Error> {
-    let node = Node::start(config, engine).await?;
-    shutdown.await;
-    node.stop().await;
-    Ok(())
 }
 
 /// Where others reach this member: as its members list says, else at the port it got.
@@ -178,6 +170,18 @@ async fn until_ready<E: Engine>(group: &Group<E>) {
         tokio::select! {
             changed = status.changed() => if changed.is_err() { return },
             changed = phase.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+/// Resolves when this member leads and no majority confirms it: the rest of the group is stopping too, or cut off.
+async fn quorum_lost<E: Engine>(group: &Group<E>) {
+    let raft = &group.parts().raft;
+    loop {
+        match tokio::time::timeout(QUORUM_LIMIT, raft.read_index_as_leader()).await {
+            Err(_) => return,
+            Ok(Err(error)) if error.code() == Code::Unreachable => return,
+            Ok(_) => tokio::time::sleep(QUORUM_LIMIT / 4).await,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use annals_edn::render::render;
-use annals_edn::{Code, Error, Kind};
+use annals_edn::{Code, Error};
 
 /// An error and the source text it points into.
 pub struct Failure {
@@ -20,7 +20,7 @@ impl Failure {
     /// Prints the error and answers with the exit code of its kind.
     pub fn report(&self) -> ExitCode {
         eprintln!("{}", render(&self.error, &self.source));
-        ExitCode::from(exit_code(self.error.kind()))
+        ExitCode::from(self.error.kind().exit_code())
     }
 }
 
@@ -33,20 +33,5 @@ impl From<Error> for Failure {
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Failure {
         Error::new(Code::Storage, error.to_string()).into()
-    }
-}
-
-/// 10 to 18, the kinds in their order. 0 is success, 2 wrong usage.
-pub fn exit_code(kind: Kind) -> u8 {
-    match kind {
-        Kind::Unavailable => 10,
-        Kind::Interrupted => 11,
-        Kind::Incorrect => 12,
-        Kind::Forbidden => 13,
-        Kind::Unsupported => 14,
-        Kind::NotFound => 15,
-        Kind::Conflict => 16,
-        Kind::Fault => 17,
-        Kind::Busy => 18,
     }
 }

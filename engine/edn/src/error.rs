@@ -46,6 +46,22 @@ impl Kind {
         Kind::Busy,
     ];
 
+    /// What a process exits with that fails with it: 10 to 18, the kinds in their order.
+    #[must_use]
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Kind::Unavailable => 10,
+            Kind::Interrupted => 11,
+            Kind::Incorrect => 12,
+            Kind::Forbidden => 13,
+            Kind::Unsupported => 14,
+            Kind::NotFound => 15,
+            Kind::Conflict => 16,
+            Kind::Fault => 17,
+            Kind::Busy => 18,
+        }
+    }
+
     /// The anomaly category's name.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -5,7 +5,7 @@
 //!
 //! Layout: [`identity`] who calls, [`access`] what they may; [`authority`] and [`tls`] certificates; [`server`] the
 //! listener, [`health`] its readiness, `stack` what calls pass; [`mod@connect`](mod@connect) the client's end;
-//! [`telemetry`] logs.
+//! [`telemetry`] logs, [`process`] a server's `main`.
 
 pub mod access;
 pub mod authority;
@@ -13,6 +13,7 @@ mod certificate;
 pub mod connect;
 pub mod health;
 pub mod identity;
+pub mod process;
 pub mod server;
 mod stack;
 pub mod telemetry;

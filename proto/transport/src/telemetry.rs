@@ -27,14 +27,15 @@ impl std::str::FromStr for LogFormat {
 }
 
 /// Sends log lines to stderr. `level` is `error`, `warn`, `info`, `debug` or `trace` for our own crates, the libraries
-/// below then speak from `warn` up; or directives such as `info,h2=debug` for full control.
+/// below then speak from `warn` up (openraft from `error` up: it warns of every message that an election outdates); or
+/// directives such as `info,h2=debug` for full control.
 ///
 /// # Errors
 /// [`Code::Config`] if `level` is not legal or logging was set up before.
 pub fn init(format: LogFormat, level: &str) -> Result<(), Error> {
     let directives = match level.parse::<tracing::Level>() {
         Ok(tracing::Level::ERROR) | Err(_) => level.to_owned(),
-        Ok(own) => format!("warn,annals={own}"),
+        Ok(own) => format!("warn,openraft=error,annals={own}"),
     };
     let filter = EnvFilter::try_new(directives).map_err(|error| {
         Error::new(Code::Config, format!("no log level {level:?}: {error}"))

@@ -16,5 +16,7 @@ mod load;
 mod server;
 #[path = "cluster/streams.rs"]
 mod streams;
+#[path = "cluster/wire.rs"]
+mod wire;
 #[path = "cluster/writing.rs"]
 mod writing;

@@ -256,7 +256,7 @@ impl<E: Engine> Subscription<E> {
             let (name, incarnation) = (slot.name.clone(), incarnation_bytes(id));
             Some(v1::DatabaseProgress { name, incarnation, t, lag: slot.t().saturating_sub(t), root_t: 0 })
         };
-        self.entry.applied(ack.applied.iter().filter_map(progress).collect());
+        self.entry.applied(ack.term, ack.applied.iter().filter_map(progress).collect());
     }
 
     async fn heartbeat(&mut self) -> Result<(), End> {

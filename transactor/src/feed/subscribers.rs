@@ -54,9 +54,10 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// Notes what it has applied.
-    pub(super) fn applied(&self, databases: Vec<v1::DatabaseProgress>) {
+    /// Notes what it has applied, and the newest term it has heard of.
+    pub(super) fn applied(&self, term: u64, databases: Vec<v1::DatabaseProgress>) {
         if let Some(status) = self.subscribers.lock().subscribers.get_mut(&self.key) {
+            status.term = term;
             status.databases = databases;
         }
     }

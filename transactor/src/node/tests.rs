@@ -170,7 +170,8 @@ const CHILD_CONFIG: &str = "ANNALS_TEST_CHILD_CONFIG";
 async fn child_that_runs_a_transactor() {
     let Ok(path) = std::env::var(CHILD_CONFIG) else { return };
     let config = Config::read(Path::new(&path)).unwrap();
-    run(&config, Arc::new(Sums::default()), std::future::pending()).await.unwrap();
+    let _node = Node::start(&config, Arc::new(Sums::default())).await.unwrap();
+    std::future::pending::<()>().await;
 }
 
 fn add_one(id: u128) -> v1::TransactRequest {

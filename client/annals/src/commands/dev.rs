@@ -6,18 +6,21 @@ mod config;
 mod layout;
 mod parts;
 mod sample;
-pub mod signals;
 
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use annals_client::{Client, Profile};
 use annals_edn::{Code, Error};
+use annals_transport::process::Signals;
 
 use crate::args::DevArguments;
 use crate::commands::Outcome;
 use crate::failure::Failure;
 use layout::Layout;
+
+/// How long a cluster that is told to stop may take to name its leader.
+const ASK_TIMEOUT: Duration = Duration::from_secs(2);
 
 pub async fn run(arguments: DevArguments) -> Outcome {
     let started = Instant::now();
@@ -28,7 +31,7 @@ pub async fn run(arguments: DevArguments) -> Outcome {
             .hint("leave out --nodes and --peers, or --memory")
             .into());
     }
-    let mut signals = signals::Signals::listen()?;
+    let mut signals = Signals::listen()?;
     let mut running = if many {
         Running::Children(children::start(&layout, &arguments)?)
     } else {
@@ -38,7 +41,7 @@ pub async fn run(arguments: DevArguments) -> Outcome {
         outcome = serve(&layout, &arguments, &mut running, started) => outcome,
         () = signals.received() => Ok(()),
     };
-    running.stop().await;
+    running.stop(&layout).await;
     layout.remove_profile();
     outcome.map(|()| ExitCode::SUCCESS)
 }
@@ -75,12 +78,20 @@ impl Running {
     }
 
     /// Drains and stops everything.
-    async fn stop(self) {
+    async fn stop(self, layout: &Layout) {
         match self {
             Running::Here(parts) => parts.stop().await,
-            Running::Children(children) => children.stop().await,
+            Running::Children(children) => children.stop(leader(layout).await.as_deref()).await,
         }
     }
+}
+
+/// Where the leader listens, if the cluster can say so at once.
+async fn leader(layout: &Layout) -> Option<String> {
+    let client = Client::new(&Profile::load(&layout.profile_file()).ok()?).ok()?;
+    let status = tokio::time::timeout(ASK_TIMEOUT, client.status()).await.ok()?.ok()?;
+    let leader = status.members.iter().find(|member| member.id == status.leader_id.to_string())?;
+    Some(leader.endpoint.clone())
 }
 
 /// Announces the servers once they are ready, loads the sample, and waits for a failure.

@@ -11,7 +11,6 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::args::ImportArguments;
 use crate::commands::Outcome;
-use crate::failure::exit_code;
 use crate::import::file::ImportFile;
 use crate::import::plan::{Line, batches};
 use crate::import::send::{Sender, Tally};
@@ -27,7 +26,7 @@ pub async fn run(client: &Client, arguments: &ImportArguments) -> Outcome {
         total.datoms += tally.datoms;
     }
     println!("{}", summary(total, started.elapsed()));
-    let code = if total.bad == 0 { 0 } else { exit_code(annals_client::Kind::Incorrect) };
+    let code = if total.bad == 0 { 0 } else { annals_client::Kind::Incorrect.exit_code() };
     Ok(ExitCode::from(code))
 }
 

@@ -1,51 +1,37 @@
 //! `annals transactor` and `annals peer-server`: the same processes as the binaries of those names.
 
 use std::io::Read;
+use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use annals_transactor::config::Config;
-use annals_transactor::engine_db::DbEngine;
-use annals_transactor::node::Node;
+use annals_transport::process::Signals;
 
 use super::dev::children::READY_PREFIX;
-use super::dev::signals::Signals;
 use crate::args::ServerArguments;
 use crate::commands::Outcome;
 
 pub async fn transactor(arguments: &ServerArguments) -> Outcome {
-    let mut signals = Signals::listen()?;
-    let config = Config::read(&arguments.config)?;
-    let node = Node::start(&config, Arc::new(DbEngine::of(&config)?)).await?;
-    let address = node.local_addr();
-    tokio::select! {
-        () = async {
-            node.ready().await;
-            println!("{READY_PREFIX}{address}");
-            std::future::pending().await
-        } => {}
-        () = signals.received() => {}
-        () = input_closed(arguments.stop_with_input) => {}
-    }
-    node.stop().await;
+    let stop = stopped(Signals::listen()?, arguments.stop_with_input);
+    annals_transactor::process::run(&arguments.config, stop, say_ready).await?;
     Ok(ExitCode::SUCCESS)
 }
 
 pub async fn peer_server(arguments: &ServerArguments) -> Outcome {
-    let mut signals = Signals::listen()?;
-    let config = annals_peer_server::Config::load(&arguments.config)?;
-    let server = annals_peer_server::PeerServer::start(config).await?;
-    tokio::select! {
-        outcome = async {
-            server.ready().await?;
-            println!("{READY_PREFIX}{}", server.local_addr());
-            Err(server.failed().await)
-        } => outcome?,
-        () = signals.received() => {}
-        () = input_closed(arguments.stop_with_input) => {}
-    }
-    server.stop().await;
+    let stop = stopped(Signals::listen()?, arguments.stop_with_input);
+    annals_peer_server::run(&arguments.config, stop, say_ready).await?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn say_ready(address: SocketAddr) {
+    println!("{READY_PREFIX}{address}");
+}
+
+/// Waits for a signal, or for the end of standard input where that is asked for.
+async fn stopped(mut signals: Signals, with_input: bool) {
+    tokio::select! {
+        () = signals.received() => {}
+        () = input_closed(with_input) => {}
+    }
 }
 
 /// Waits until standard input ends, or for ever if that is not asked for. A thread of its own reads it, so that a

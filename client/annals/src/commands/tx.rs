@@ -7,7 +7,6 @@ use annals_edn::Kind;
 
 use crate::args::TxCommand;
 use crate::commands::Outcome;
-use crate::failure::exit_code;
 
 pub async fn run(client: &Client, command: TxCommand) -> Outcome {
     match command {
@@ -24,7 +23,7 @@ async fn status(client: &Client, database: &str, id: TxId) -> Outcome {
         }
         None => {
             println!("unknown");
-            Ok(ExitCode::from(exit_code(Kind::NotFound)))
+            Ok(ExitCode::from(Kind::NotFound.exit_code()))
         }
     }
 }

@@ -1722,6 +1722,9 @@ pub struct SubscribeAck {
     pub applied: ::prost::alloc::vec::Vec<FeedPosition>,
     #[prost(message, repeated, tag = "2")]
     pub leases: ::prost::alloc::vec::Vec<RootLease>,
+    /// The newest term it has heard of.
+    #[prost(uint64, tag = "3")]
+    pub term: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RootLease {

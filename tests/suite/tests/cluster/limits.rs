@@ -4,13 +4,13 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use annals_client::{Client, Read, TxId};
 use annals_wire::v1;
 
 use crate::load::{self, DATABASE, ITEMS};
-use crate::server::{Folder, errors, signal};
+use crate::server::{Folder, PATIENCE, errors, signal};
 
 /// Datoms of the large database.
 const ROWS: usize = 1_000_000;
@@ -92,6 +92,48 @@ async fn an_interrupted_query_leaves_the_server_alive() {
     assert_eq!(ended.status.signal(), Some(2), "{}", errors(&ended));
     let list = folder.run(&["db", "list"], "");
     assert!(list.status.success(), "the server is gone: {}", errors(&list));
+}
+
+/// Processor time of a process so far, in ticks (10 ms); `None` where there is no /proc.
+fn processor_ticks(pid: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    Some(fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?)
+}
+
+/// Waits until the processor time that the process uses in a fifth of a second is as `wanted`.
+async fn until_ticks(pid: u32, wanted: impl Fn(u64) -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let before = processor_ticks(pid).expect("it runs");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let used = processor_ticks(pid).expect("it runs") - before;
+        if wanted(used) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{used} ticks in a fifth of a second");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_stops_computing_when_its_client_is_interrupted() {
+    let folder = Folder::new("cancel");
+    let dev = folder.dev(&[]);
+    if processor_ticks(dev.pid()).is_none() {
+        let _ =
+            std::io::stderr().write_all(b"SKIPPED a_server_stops_computing_when_its_client_is_interrupted\n");
+        return;
+    }
+    load::create(&folder.client()).await;
+    load::fill(&folder.client(), 200_000).await;
+    // 20,000,000,000 pairs, none of which is delivered before the last is counted.
+    let pairs = "[:find (count ?a) . :where [?a :item/n ?x] [?b :item/n ?y] [(< ?x ?y)]]";
+    let query = folder.command(&["query", "--timeout", "10m", DATABASE, pairs]).spawn().expect("annals");
+    until_ticks(dev.pid(), |used| used >= 5).await;
+    signal("INT", query.id());
+    let ended = query.wait_with_output().expect("it is ours");
+    assert_eq!(ended.status.signal(), Some(2), "{}", errors(&ended));
+    until_ticks(dev.pid(), |used| used <= 3).await;
 }
 
 /// A small file system on a folder, taken away when dropped.

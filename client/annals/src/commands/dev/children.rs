@@ -77,16 +77,25 @@ impl Children {
         Error::new(Code::Unreachable, "every process of the cluster has ended")
     }
 
-    /// Tells every process to stop, peer servers first, and waits.
-    pub async fn stop(mut self) {
-        for process in self.peers.iter_mut().chain(&mut self.transactors) {
-            drop(process.input.take());
-        }
-        for process in self.peers.iter_mut().chain(&mut self.transactors) {
-            let mut ended = process.ended.clone();
-            if tokio::time::timeout(STOP_TIMEOUT, ended.wait_for(Option::is_some)).await.is_err() {
-                process.kill.cancel();
-            }
+    /// Tells every process to stop and waits: peer servers first, then the transactor at `leader`, which publishes a
+    /// last index while the others are there to agree, then those.
+    pub async fn stop(mut self, leader: Option<&str>) {
+        stop_all(&mut self.peers).await;
+        let leads = |process: &Process| leader.is_some_and(|leader| process.member.address == leader);
+        let (mut leaders, mut others): (Vec<_>, Vec<_>) = self.transactors.into_iter().partition(leads);
+        stop_all(&mut leaders).await;
+        stop_all(&mut others).await;
+    }
+}
+
+async fn stop_all(processes: &mut [Process]) {
+    for process in &mut *processes {
+        drop(process.input.take());
+    }
+    for process in processes {
+        let mut ended = process.ended.clone();
+        if tokio::time::timeout(STOP_TIMEOUT, ended.wait_for(Option::is_some)).await.is_err() {
+            process.kill.cancel();
         }
     }
 }
