@@ -91,6 +91,8 @@ enum Suite {
     Debian,
     /// m1 to m11 and a pull on a catalogue of releases
     Mbrainz,
+    /// two thousand small reads, a tree, and the past beside the present
+    Reads,
     /// transactions in memory
     Writes,
     /// one durable node, over gRPC and TLS
@@ -127,6 +129,7 @@ fn run(run: &Run) -> Result<()> {
             Suite::Rules => suites::rules(&mut report, timing)?,
             Suite::Debian => suites::debian(&mut report, timing)?,
             Suite::Mbrainz => suites::mbrainz(&mut report, timing)?,
+            Suite::Reads => suites::reads(&mut report, timing)?,
             Suite::Writes => suites::writes(&mut report)?,
             Suite::Wire => wire::wire(&mut report)?,
         }

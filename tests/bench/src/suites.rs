@@ -1,7 +1,9 @@
 //! The suites that need the engine only: what they load, what they ask, what they write.
 
 mod queries;
+mod reads;
 mod writes;
 
 pub use queries::{debian, export, mbrainz, people, rules};
+pub use reads::reads;
 pub use writes::writes;

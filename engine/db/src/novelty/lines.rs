@@ -1,9 +1,10 @@
-//! A run as columns: what its events net to among themselves, laid out for scans and batched look-ups.
+//! A run as columns: its facts laid out for scans and batched look-ups.
 //!
-//! Made once a run has been read about as often as it is long (see [`Run::lines`]); from then on a scan copies slices
+//! Made once a run has been read about as often as it is long (see [`Run::seen`]); from then on a scan copies slices
 //! and a search stays within a dense array instead of jumping into the arena for every row. About 20 bytes a row.
-//! A line is a fact whose newest event in the run asserts it. That is the present of the run, for views that see all of
-//! it; views of a part may use the lines of runs without a retraction, and judge each by its t.
+//! There are two kinds. The *live* lines are what the run nets to by itself, a line for each fact that its newest event
+//! asserts: for views that see the whole run. The *past* lines are every interval that begins in the run, with the t
+//! that ends it: for views that see a part. A run that only asserts needs no past lines.
 
 use std::cmp::Ordering;
 use std::ops::Range;
@@ -12,6 +13,7 @@ use super::Events;
 use super::event::Event;
 use super::run::{Run, gallop};
 use crate::column::{Column, TextColumn};
+use crate::scan::cursor::Span;
 use crate::value::{ValueRef, ValueType};
 
 /// The lines of one run of AEVT or AVET, in its order.
@@ -23,6 +25,8 @@ pub(crate) struct Lines {
     pub(crate) e: Box<[u64]>,
     /// relative to the base of the layer
     pub(crate) t: Box<[u32]>,
+    /// of past lines: what ends them, `u32::MAX` for nothing in the run
+    ended: Option<Box<[u32]>>,
     attributes: Box<[AttrLines]>,
 }
 
@@ -34,43 +38,71 @@ pub(crate) struct AttrLines {
     pub(crate) at: Range<usize>,
     /// their values, from 0
     pub(crate) values: Column,
-    /// some fact of it was held before the run: what older sources say of it may be over
-    pub(crate) closes: bool,
+    /// from this t on the run ends facts that older sources have; `u32::MAX` for never
+    pub(crate) closes_from: u32,
+}
+
+/// Lines as a view sees them.
+#[derive(Clone, Copy)]
+pub(crate) struct Seen<'a> {
+    /// all of them
+    pub(crate) lines: &'a Lines,
+    /// those that it does not show must be passed over
+    pub(crate) part: Option<Span>,
+}
+
+impl Seen<'_> {
+    /// True when the view shows line number `line`.
+    #[inline]
+    pub(crate) fn shows(&self, line: usize) -> bool {
+        let Some(span) = self.part else { return true };
+        let ended = self.lines.ended.as_ref().map_or(u32::MAX, |ended| ended[line]);
+        span.lo <= self.lines.t[line] && self.lines.t[line] <= span.hi && span.hi < ended
+    }
+
+    /// True when nothing in the run ends what older sources show to the view of this attribute.
+    pub(crate) fn ends_nothing(&self, a: u32, span: &Span) -> bool {
+        self.lines.of(a).is_none_or(|of| span.hi < of.closes_from)
+    }
 }
 
 impl Lines {
-    /// `None` when the texts are too long for one buffer.
-    pub(crate) fn new(events: &Events, run: &Run) -> Option<Lines> {
+    /// Live or past lines; `None` when the texts are too long for one buffer.
+    pub(crate) fn new(events: &Events, run: &Run, past: bool) -> Option<Lines> {
         let event = |row: usize| &events[run.positions[row] as usize];
         let mut kept: Vec<u32> = Vec::with_capacity(run.len());
-        let mut spans: Vec<(u32, usize, bool)> = Vec::new();
+        let mut ended: Vec<u32> = Vec::new();
+        let mut spans: Vec<(u32, usize, u32)> = Vec::new();
         let mut row = 0;
         while row < run.len() {
             let first = event(row);
             if spans.last().is_none_or(|(a, ..)| *a != first.a()) {
-                spans.push((first.a(), kept.len(), false));
+                spans.push((first.a(), kept.len(), u32::MAX));
             }
             let mut end = row + 1;
             while !run.plain && end < run.len() && event(end).same_fact(first) {
                 end += 1;
             }
-            let (newest, closes) = net(row..end, event);
-            kept.extend(newest);
+            let fact = Fact { rows: row..end, event: &event };
+            match past {
+                true => fact.intervals(&mut kept, &mut ended),
+                false => kept.extend(fact.live()),
+            }
             if let Some(span) = spans.last_mut() {
-                span.2 |= closes;
+                span.2 = span.2.min(fact.closes());
             }
             row = end;
         }
         let mut attributes = Vec::with_capacity(spans.len());
-        for (i, &(a, start, closes)) in spans.iter().enumerate() {
+        for (i, &(a, start, closes_from)) in spans.iter().enumerate() {
             let at = start..spans.get(i + 1).map_or(kept.len(), |next| next.1);
             let values = column(kept[at.clone()].iter().map(|&row| event(row as usize)))?;
-            attributes.push(AttrLines { a, at, values, closes });
+            attributes.push(AttrLines { a, at, values, closes_from });
         }
         let lines = || kept.iter().map(|&row| event(row as usize));
         let (e, t) = (lines().map(|event| event.e).collect(), lines().map(|event| event.t).collect());
         let rows = (kept.len() < run.len()).then(|| kept.into());
-        Some(Lines { rows, e, t, attributes: attributes.into() })
+        Some(Lines { rows, e, t, ended: past.then(|| ended.into()), attributes: attributes.into() })
     }
 
     /// The lines of an attribute.
@@ -103,6 +135,64 @@ impl Lines {
     }
 }
 
+/// The events of one `[e a v]` in a run, the newest first; of one t the assertion stands second and is the later.
+struct Fact<'f, F> {
+    rows: Range<usize>,
+    event: &'f F,
+}
+
+impl<'e, F: Fn(usize) -> &'e Event> Fact<'_, F> {
+    /// From the newest to the oldest.
+    fn in_time(&self) -> impl Iterator<Item = usize> {
+        let mut next = self.rows.start;
+        let mut held = None;
+        std::iter::from_fn(move || {
+            if let Some(row) = held.take() {
+                return Some(row);
+            }
+            let row = next;
+            if row >= self.rows.end {
+                return None;
+            }
+            next += 1;
+            if next < self.rows.end && (self.event)(next).t == (self.event)(row).t {
+                (held, next) = (Some(row), next + 1);
+                return Some(row + 1);
+            }
+            Some(row)
+        })
+    }
+
+    /// The newest event, if it asserts.
+    fn live(&self) -> Option<u32> {
+        self.in_time().next().filter(|row| (self.event)(*row).added()).map(|row| row as u32)
+    }
+
+    /// When it is over what an older source has of it.
+    fn closes(&self) -> u32 {
+        if self.rows.len() == 1 && (self.event)(self.rows.start).added() {
+            return u32::MAX;
+        }
+        let oldest = self.in_time().last().map(|row| (self.event)(row));
+        oldest.filter(|event| !event.added()).map_or(u32::MAX, |event| event.t)
+    }
+
+    /// Every assertion, in the order of rows, and what ends it.
+    fn intervals(&self, rows: &mut Vec<u32>, ended: &mut Vec<u32>) {
+        let first = rows.len();
+        let mut end = u32::MAX;
+        for row in self.in_time() {
+            let event = (self.event)(row);
+            if event.added() {
+                rows.push(row as u32);
+                ended.push(end);
+            }
+            end = event.t;
+        }
+        debug_assert!(rows[first..].is_sorted(), "assertions stand in the order of time");
+    }
+}
+
 impl AttrLines {
     /// Calls `hit` with the number of each key and each of its lines (from the attribute's first). `keys` ascend; the
     /// attribute's lines must be in the order of entities.
@@ -128,16 +218,6 @@ impl AttrLines {
             }
         }
     }
-}
-
-/// The newest event of a fact, if it asserts, and whether the oldest does not. Rows are the newest first.
-fn net<'e>(fact: Range<usize>, event: impl Fn(usize) -> &'e Event) -> (Option<u32>, bool) {
-    // Of one t the assertion stands second and is the later of the two.
-    let paired = fact.len() > 1 && event(fact.start).t == event(fact.start + 1).t;
-    let newest = fact.start + usize::from(paired);
-    let last = fact.end - 1;
-    let oldest = last - usize::from(fact.len() > 1 && event(last).t == event(last - 1).t);
-    (event(newest).added().then_some(newest as u32), !event(oldest).added())
 }
 
 /// Values of one attribute as a column.
@@ -209,10 +289,10 @@ mod tests {
     fn lines_are_what_a_run_nets_to() {
         let facts = [(1, 5, 1, true), (1, 5, 2, false), (1, 6, 2, true), (2, 7, 1, true), (3, 8, 3, false)];
         let (events, run) = run(&facts);
-        let lines = Lines::new(&events, &run).expect("there is no text");
+        let lines = Lines::new(&events, &run, false).expect("there is no text");
         assert_eq!((&*lines.e, &*lines.t), (&[1, 2][..], &[2, 1][..]));
         let of = lines.of(9).expect("it has lines");
-        assert!(of.closes, "entity 3 held its value before");
+        assert_eq!(of.closes_from, 3, "entity 3 held its value before");
         assert_eq!((lines.line_at(0), lines.row_of(0)), (0, 2));
         let mut hits = Vec::new();
         of.find_entities(&lines.e, &[0, 1, 2, 3], |key, line| hits.push((key, line)));
@@ -222,8 +302,22 @@ mod tests {
     #[test]
     fn what_is_retracted_and_asserted_at_once_holds_and_closes() {
         let (events, run) = run(&[(1, 5, 4, false), (1, 5, 4, true)]);
-        let lines = Lines::new(&events, &run).expect("there is no text");
+        let lines = Lines::new(&events, &run, false).expect("there is no text");
         assert_eq!(lines.e.len(), 1);
-        assert!(lines.of(9).expect("it has lines").closes);
+        assert_eq!(lines.of(9).expect("it has lines").closes_from, 4);
+    }
+
+    #[test]
+    fn past_lines_are_intervals() {
+        let facts = [(1, 5, 1, true), (1, 5, 4, false), (1, 5, 4, true), (1, 5, 6, false), (2, 5, 3, true)];
+        let (events, run) = run(&facts);
+        let lines = Lines::new(&events, &run, true).expect("there is no text");
+        assert_eq!((&*lines.e, &*lines.t), (&[1, 1, 2][..], &[4, 1, 3][..]));
+        assert_eq!(lines.ended.as_deref(), Some(&[6, 4, u32::MAX][..]));
+        let shown = |hi| {
+            let seen = Seen { lines: &lines, part: Some(Span { lo: 0, hi, read: hi }) };
+            (0..3).filter(|line| seen.shows(*line)).collect::<Vec<_>>()
+        };
+        assert_eq!([shown(0), shown(1), shown(4), shown(6)], [vec![], vec![1], vec![0, 2], vec![2]]);
     }
 }

@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicUsize, Ordering as Memory};
 
 use super::Events;
 use super::event::{Event, Seek};
-use super::lines::Lines;
+use super::lines::{Lines, Seen};
 use super::prefix::order_prefix;
 use crate::order::Index;
+use crate::scan::cursor::Span;
 
 /// An immutable run. Positions are relative to the arena of the layer that owns it.
 #[derive(Debug)]
@@ -27,6 +28,13 @@ pub(crate) struct Run {
     pub(crate) t_min: u32,
     pub(crate) t_max: u32,
     fences: Box<[(u64, u64)]>,
+    live: Columns,
+    past: Columns,
+}
+
+/// Columns of one kind, made when they are worth it.
+#[derive(Debug, Default)]
+struct Columns {
     /// rows read so far by scans and batched look-ups
     heat: AtomicUsize,
     lines: OnceLock<Option<Lines>>,
@@ -120,29 +128,37 @@ impl Run {
             t_min,
             t_max,
             fences: fences.into(),
-            heat: AtomicUsize::new(0),
-            lines: OnceLock::new(),
+            live: Columns::default(),
+            past: Columns::default(),
         }
     }
 
-    /// The run as columns, if it was read often enough to be worth them; `reading` more rows are read now. A run of at
-    /// most `tail` rows is made anew too often. EAVT has none: its readers want one entity.
-    pub(crate) fn lines(&self, events: &Events, tail: usize, reading: usize) -> Option<&Lines> {
-        if let Some(lines) = self.lines.get() {
-            return lines.as_ref();
-        }
+    /// The run as columns, as a view sees them that shows `span` of it, if it was read often enough to be worth them;
+    /// `reading` more rows are read now. A run of at most `tail` rows is made anew too often. EAVT has no columns: its
+    /// readers want one entity.
+    pub(crate) fn seen(&self, events: &Events, span: &Span, tail: usize, reading: usize) -> Option<Seen<'_>> {
         if self.index == Index::Eavt || self.len() <= tail {
             return None;
         }
-        if self.heat.fetch_add(reading, Memory::Relaxed) + reading < self.len() {
-            return None;
+        let kind = self.kind(span);
+        if kind.lines.get().is_none() {
+            if kind.heat.fetch_add(reading, Memory::Relaxed) + reading < self.len() {
+                return None;
+            }
+            kind.lines.get_or_init(|| Lines::new(events, self, std::ptr::eq(kind, &self.past)));
         }
-        self.lines.get_or_init(|| Lines::new(events, self)).as_ref()
+        self.ready(span)
     }
 
-    /// The run as columns, if they were made.
-    pub(crate) fn ready_lines(&self) -> Option<&Lines> {
-        self.lines.get().and_then(Option::as_ref)
+    /// The same, if the columns are there.
+    pub(crate) fn ready(&self, span: &Span) -> Option<Seen<'_>> {
+        let lines = self.kind(span).lines.get()?.as_ref()?;
+        let part = (!span.covers(self)).then_some(*span);
+        Some(Seen { lines, part })
+    }
+
+    fn kind(&self, span: &Span) -> &Columns {
+        if self.plain || span.covers(self) { &self.live } else { &self.past }
     }
 
     pub(crate) fn len(&self) -> usize {

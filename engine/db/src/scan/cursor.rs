@@ -158,7 +158,7 @@ impl RunCursor {
 
     /// Says that the rows are going to be read: a run that is read often becomes columns.
     pub(crate) fn warm(&self) {
-        self.run.lines(self.layer.events(), self.layer.tuning.tail, self.end - self.at);
+        self.run.seen(self.layer.events(), &self.span, self.layer.tuning.tail, self.end - self.at);
     }
 
     pub(crate) fn event(&self, i: usize) -> &Event {

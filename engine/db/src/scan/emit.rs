@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use super::cursor::{RunCursor, Span};
+use super::cursor::RunCursor;
 use super::window::Window;
 use crate::datom::DatomRef;
-use crate::novelty::{Event, Events, Lines};
+use crate::novelty::{Event, Events, Lines, Seen};
 use crate::range::{BATCH_ROWS, Batch, Columns};
 
 pub(crate) fn is_full(batch: &Batch) -> bool {
@@ -37,21 +37,10 @@ pub(crate) fn row(batch: &mut Batch, columns: Columns, row: &DatomRef<'_>) {
 pub(crate) fn run(cursor: &mut RunCursor, to: usize, columns: Columns, window: &Window, batch: &mut Batch) {
     let room = BATCH_ROWS - batch.rows;
     if !window.history
-        && let Some(lines) = cursor.run.ready_lines()
+        && let Some(seen) = cursor.run.ready(&cursor.span)
     {
-        if cursor.span.covers(&cursor.run) {
-            let (first, last) = (lines.line_at(cursor.at), lines.line_at(to));
-            let end = last.min(first + room);
-            fill_lines(batch, columns, lines, cursor.layer.base, first..end);
-            cursor.at = if end == last { to } else { lines.row_of(end) };
-            return;
-        }
-        if cursor.run.plain {
-            let (chosen, at) = choose_shown(lines, cursor.span, cursor.at..to, room);
-            cursor.at = at;
-            pick_lines(batch, columns, lines, cursor.layer.base, &chosen);
-            return;
-        }
+        cursor.at = stretch(cursor, seen, to, columns, batch);
+        return;
     }
     if cursor.clear {
         let end = to.min(cursor.at + room);
@@ -67,6 +56,26 @@ pub(crate) fn run(cursor: &mut RunCursor, to: usize, columns: Columns, window: &
         choose_netted(cursor, to, room, &mut chosen);
     }
     fill(batch, columns, cursor.layer.events(), cursor.layer.base, &chosen);
+}
+
+/// The lines of rows from the head to `to` that the view shows; where it got.
+fn stretch(cursor: &RunCursor, seen: Seen<'_>, to: usize, columns: Columns, batch: &mut Batch) -> usize {
+    let (lines, base) = (seen.lines, cursor.layer.base);
+    let (first, last) = (lines.line_at(cursor.at), lines.line_at(to));
+    let room = BATCH_ROWS - batch.rows;
+    let end = match seen.part {
+        None => {
+            let end = last.min(first + room);
+            fill_lines(batch, columns, lines, base, first..end);
+            end
+        }
+        Some(_) => {
+            let (chosen, end) = choose_shown(seen, first..last, room);
+            pick_lines(batch, columns, lines, base, &chosen);
+            end
+        }
+    };
+    if end == last { to } else { lines.row_of(end) }
 }
 
 /// Lines of a stretch, which are facts that hold.
@@ -93,22 +102,20 @@ fn fill_lines(batch: &mut Batch, columns: Columns, lines: &Lines, base: u64, at:
     }
 }
 
-/// Lines of a run without a retraction, of which a view sees only a part, until there is no more room; and how far it
-/// got.
-fn choose_shown(lines: &Lines, span: Span, rows: Range<usize>, room: usize) -> (Vec<u32>, usize) {
-    let mut chosen = Vec::with_capacity(room.min(rows.len()));
-    let mut at = rows.start;
-    while at < rows.end && chosen.len() < room {
+/// Lines that a view shows, until there is no more room; and how far it got.
+fn choose_shown(seen: Seen<'_>, lines: Range<usize>, room: usize) -> (Vec<u32>, usize) {
+    let mut chosen = Vec::with_capacity(room.min(lines.len()));
+    let mut at = lines.start;
+    while at < lines.end && chosen.len() < room {
         // Blocks of what there is room for, so that no line has to be passed twice.
-        let end = rows.end.min(at + room - chosen.len());
-        let ts = lines.t[at..end].iter().zip(at as u32..);
-        chosen.extend(ts.filter(|(t, _)| (span.lo..=span.hi).contains(*t)).map(|(_, line)| line));
+        let end = lines.end.min(at + room - chosen.len());
+        chosen.extend((at..end).filter(|line| seen.shows(*line)).map(|line| line as u32));
         at = end;
     }
     (chosen, at)
 }
 
-/// Some lines of a run whose lines are its rows.
+/// Some lines.
 fn pick_lines(batch: &mut Batch, columns: Columns, lines: &Lines, base: u64, chosen: &[u32]) {
     batch.rows += chosen.len();
     if columns.has(Columns::E) {

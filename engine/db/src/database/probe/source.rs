@@ -14,7 +14,7 @@ use crate::database::trees::Row;
 use crate::id::{AttrId, EntityId};
 use crate::novelty::event::cmp_class;
 use crate::novelty::run::gallop;
-use crate::novelty::{Event, Layer, Lines, Run, Seek};
+use crate::novelty::{Event, Layer, Run, Seek, Seen};
 use crate::range::{Key, Probe};
 use crate::scan::cursor::Span;
 use crate::scan::tree::{self, Role, push_marks};
@@ -117,9 +117,9 @@ impl<'a> Source<'a> {
     /// What a simple source, not sought yet, has of all keys.
     pub(super) fn seek_all(&mut self, keys: &Keys<'_>, with_t: bool, probe: &mut Probe) -> Result<()> {
         if let Source::Run(run) = self
-            && let Some(lines) = run.run.ready_lines()
+            && let Some(seen) = run.run.ready(&run.span)
         {
-            run.find_lines(lines, keys, with_t, probe);
+            run.find_lines(seen, keys, with_t, probe);
             return Ok(());
         }
         for i in 0..keys.len() {
@@ -197,11 +197,10 @@ impl<'a> RunSource<'a> {
             return None;
         }
         let a = seek.a.unwrap_or_default();
-        let lines = run.lines(layer.events(), layer.tuning.tail, keys.min(end - at));
-        let covers = span.covers(run);
-        let clear = run.plain && covers && !window.careful;
-        let nets_to_facts = covers && lines.and_then(|lines| lines.of(a)).is_some_and(|of| !of.closes);
-        let simple = !window.careful && (run.plain || nets_to_facts);
+        let clear = run.plain && span.covers(run) && !window.careful;
+        let seen = run.seen(layer.events(), &span, layer.tuning.tail, keys.min(end - at));
+        let ends_nothing = run.plain || seen.is_some_and(|seen| seen.ends_nothing(a, &span));
+        let simple = !window.careful && ends_nothing;
         Some(RunSource { layer, run: run.clone(), at, end, span, clear, simple, a })
     }
 
@@ -211,14 +210,14 @@ impl<'a> RunSource<'a> {
     }
 
     /// What the run's lines have of all keys.
-    fn find_lines(&self, lines: &Lines, keys: &Keys<'_>, with_t: bool, probe: &mut Probe) {
+    fn find_lines(&self, seen: Seen<'_>, keys: &Keys<'_>, with_t: bool, probe: &mut Probe) {
+        let lines = seen.lines;
         let Some(of) = lines.of(self.a) else { return };
         let first = of.at.start;
         let mut hits: Vec<u32> = Vec::with_capacity(keys.len());
         probe.input.reserve(keys.len());
-        let whole = self.span.covers(&self.run);
         let mut hit = |key: u32, line: u32| {
-            if whole || (self.span.lo..=self.span.hi).contains(&lines.t[first + line as usize]) {
+            if seen.shows(first + line as usize) {
                 probe.input.push(key);
                 hits.push(line);
             }
