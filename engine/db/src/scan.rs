@@ -92,12 +92,12 @@ fn open(db: &Db, range: &Range, columns: Columns) -> Result<Merge> {
         let runs = levels
             .runs()
             .filter_map(|run| RunCursor::open(&held.layer, run, span, range, window.history))
-            .inspect(|part| {
+            .map(|mut part| {
                 if !window.history {
-                    part.warm()
+                    part.warm(window.careful);
                 }
-            })
-            .map(Cursor::Run);
+                Cursor::Run(part)
+            });
         cursors.extend(runs);
     }
     for (tree, role) in db.trees(range.index, &window) {

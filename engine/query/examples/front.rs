@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use annals_db::{Context, Db, Incarnation, Limits, NoFunctions, Options, transact};
 use annals_edn::{Edn, read_one};
-use annals_query::{InputShape, Pattern, Pull, check, parse};
+use annals_query::{Argument, Datum, InputShape, Pattern, Prepared, Pull, QueryCtx, check, parse};
 
 type Outcome<T> = Result<T, Box<dyn StdError>>;
 
@@ -77,6 +77,26 @@ fn main() -> Outcome<()> {
     time("pull-many 2000, three", || Ok(three.run(&some)?))?;
     let mut deep = Pull::new(&db, &Pattern::parse(&read_one("[:name {:follows ...}]")?)?)?;
     time("tree of 1555", || Ok(deep.run(&tree_ids[..1])?))?;
+    let query = read_one("[:find ?v :in $ ?e :where [?e :name ?v]]")?;
+    let arguments = |e: u64| [Argument::Db(db.clone()), Argument::Data(Datum::long(e as i64))];
+    let prepared = Prepared::new(&query, &arguments(some[0]))?;
+    time("2000 queries by id", || {
+        for e in &some {
+            let args = arguments(*e);
+            let mut rows = prepared.run(&args, QueryCtx::default())?;
+            while rows.next()?.is_some() {}
+        }
+        Ok(())
+    })?;
+    if std::env::args().any(|arg| arg == "--loop") {
+        for _ in 0..20_000 {
+            for e in some.iter().take(100) {
+                let args = arguments(*e);
+                let mut rows = prepared.run(&args, QueryCtx::default())?;
+                while rows.next()?.is_some() {}
+            }
+        }
+    }
     let mut all = Pull::new(&db, &Pattern::parse(&read_one("[*]")?)?)?;
     time("pull-many 2000 [*]", || Ok(all.run(&some)?))
 }

@@ -12,8 +12,10 @@ use crate::scan::table::{TableColumn, TableCursor};
 use crate::scan::tree::Role;
 use crate::scan::window::Window;
 
-/// A run of which only a part is shown is counted row by row up to this many rows, then by its share of t.
-const COUNTED_ROWS: usize = 4096;
+/// A run of which only a part is shown is counted row by row up to this many rows, then at evenly spread ones.
+const COUNTED_ROWS: usize = 512;
+/// Rows that stand for all of a long part of a run.
+const SAMPLED_ROWS: usize = 128;
 
 impl Db {
     /// About how many rows `range` has under the present view: exact on whole index entries and on novelty, an
@@ -66,12 +68,11 @@ fn count_run(part: &RunCursor) -> i64 {
         let retracted = part.run.retracted(part.layer.events(), part.at, part.end);
         return rows as i64 - 2 * retracted as i64;
     }
+    let sign = |event: &crate::novelty::Event| if event.added() { 1 } else { -1 };
+    let shown = |i: usize| Some(part.event(i)).filter(|event| part.span.shows(event)).map_or(0, sign);
     if rows <= COUNTED_ROWS {
-        let sign = |event: &crate::novelty::Event| if event.added() { 1 } else { -1 };
-        let events = (part.at..part.end).map(|i| part.event(i));
-        return events.filter(|event| part.span.shows(event)).map(sign).sum();
+        return (part.at..part.end).map(shown).sum();
     }
-    let all = u64::from(part.run.t_max - part.run.t_min) + 1;
-    let seen = u64::from(part.span.hi.saturating_sub(part.run.t_min)) + 1;
-    (rows as u64 * seen.min(all) / all) as i64
+    let sum: i64 = (0..SAMPLED_ROWS).map(|i| shown(part.at + i * rows / SAMPLED_ROWS)).sum();
+    sum * rows as i64 / SAMPLED_ROWS as i64
 }

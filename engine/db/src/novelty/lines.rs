@@ -28,6 +28,8 @@ pub(crate) struct Lines {
     /// of past lines: what ends them, `u32::MAX` for nothing in the run
     ended: Option<Box<[u32]>>,
     attributes: Box<[AttrLines]>,
+    /// the least of the attributes
+    closes_from: u32,
 }
 
 /// The lines of one attribute.
@@ -63,6 +65,15 @@ impl Seen<'_> {
     /// True when nothing in the run ends what older sources show to the view of this attribute.
     pub(crate) fn ends_nothing(&self, a: u32, span: &Span) -> bool {
         self.lines.of(a).is_none_or(|of| span.hi < of.closes_from)
+    }
+
+    /// The first row at or after `row` (before `end`) that the view shows, where it shows a part and all of it by itself:
+    /// the rows between matter to nobody.
+    pub(crate) fn next_shown(&self, row: usize, end: usize) -> Option<usize> {
+        self.part.filter(|span| span.hi < self.lines.closes_from)?;
+        let line = (self.lines.line_at(row)..self.lines.e.len())
+            .find(|line| self.shows(*line) || self.lines.row_of(*line) >= end);
+        Some(line.map_or(end, |line| self.lines.row_of(line).min(end)))
     }
 }
 
@@ -102,7 +113,9 @@ impl Lines {
         let lines = || kept.iter().map(|&row| event(row as usize));
         let (e, t) = (lines().map(|event| event.e).collect(), lines().map(|event| event.t).collect());
         let rows = (kept.len() < run.len()).then(|| kept.into());
-        Some(Lines { rows, e, t, ended: past.then(|| ended.into()), attributes: attributes.into() })
+        let ended = past.then(|| ended.into());
+        let closes_from = attributes.iter().map(|of| of.closes_from).min().unwrap_or(u32::MAX);
+        Some(Lines { rows, e, t, ended, attributes: attributes.into(), closes_from })
     }
 
     /// The lines of an attribute.

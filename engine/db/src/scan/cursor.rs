@@ -32,6 +32,8 @@ pub(crate) struct RunCursor {
     pub(crate) span: Span,
     /// every row of the run is shown as it is
     pub(crate) clear: bool,
+    /// rows that the view does not show may be passed over
+    skips: bool,
 }
 
 /// The t that a view shows of a layer, relative to its base, both inclusive.
@@ -101,6 +103,7 @@ impl Cursor {
             Cursor::Run(run) => {
                 let to = bound.map_or(run.end, |bound| run.before(bound));
                 emit::run(run, to, columns, window, batch);
+                run.go_to(run.at);
                 Ok(())
             }
             Cursor::Tree(tree) => {
@@ -125,7 +128,7 @@ impl Cursor {
 
     pub(crate) fn advance(&mut self, rows: usize) {
         match self {
-            Cursor::Run(run) => run.at += rows,
+            Cursor::Run(run) => run.go_to(run.at + rows),
             Cursor::Tree(tree) => tree.advance(rows),
             Cursor::Table(table) => table.advance(),
         }
@@ -141,6 +144,9 @@ impl RunCursor {
         range: &Range,
         history: bool,
     ) -> Option<Self> {
+        if run.t_min > span.read {
+            return None;
+        }
         let events = layer.events();
         let at = match &range.start {
             Bound::Unbounded => 0,
@@ -153,12 +159,25 @@ impl RunCursor {
             Bound::Excluded(key) => run.lower(events, &Seek::of(key)),
         };
         let clear = (run.plain || history) && span.covers(run);
-        (at < end).then(|| RunCursor { layer: layer.clone(), run: run.clone(), at, end, span, clear })
+        let (layer, run) = (layer.clone(), run.clone());
+        (at < end).then_some(RunCursor { layer, run, at, end, span, clear, skips: false })
     }
 
-    /// Says that the rows are going to be read: a run that is read often becomes columns.
-    pub(crate) fn warm(&self) {
+    /// Says that the rows are going to be read by a view that nets: a run that is read often becomes columns, and what
+    /// the view does not show of it is passed over, unless facts have to be judged one by one.
+    pub(crate) fn warm(&mut self, careful: bool) {
         self.run.seen(self.layer.events(), &self.span, self.layer.tuning.tail, self.end - self.at);
+        self.skips = !careful && !self.span.covers(&self.run);
+        self.go_to(self.at);
+    }
+
+    /// Puts the head at row `at`, or at the next one that is shown.
+    fn go_to(&mut self, at: usize) {
+        self.at = at;
+        if self.skips && self.at < self.end {
+            let next = self.run.ready(&self.span).and_then(|seen| seen.next_shown(self.at, self.end));
+            self.at = next.unwrap_or(at);
+        }
     }
 
     pub(crate) fn event(&self, i: usize) -> &Event {

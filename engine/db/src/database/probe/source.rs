@@ -191,6 +191,9 @@ impl<'a> RunSource<'a> {
         window: &Window,
         keys: usize,
     ) -> Option<RunSource<'a>> {
+        if run.t_min > span.read {
+            return None;
+        }
         let layer = &*held.layer;
         let (at, end) = (run.lower(layer.events(), seek), run.upper(layer.events(), seek));
         if at == end {

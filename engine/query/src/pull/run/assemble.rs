@@ -7,20 +7,41 @@ use super::{ID, Read, Run, SKIP, Shown, SlotRef};
 use crate::datum::value_to_edn;
 
 /// What the nodes of a visit show; nothing for those without any match.
-type Forms = Vec<Option<Edn>>;
+#[derive(Default)]
+struct Forms {
+    shown: Vec<Option<Edn>>,
+    /// how often each is still to be shown
+    wanted: Vec<u32>,
+}
+
+impl Forms {
+    /// What node number `node` shows: a copy, the last time the thing itself.
+    fn take(&mut self, node: u32) -> Option<Edn> {
+        let (node, left) = (node as usize, &mut self.wanted[node as usize]);
+        *left -= 1;
+        if *left == 0 { self.shown[node].take() } else { self.shown[node].clone() }
+    }
+}
 
 impl Run<'_, '_> {
     /// The forms of the first visit, which is of the entities asked for.
-    pub(super) fn assemble(&mut self) -> Result<Forms, Error> {
-        let mut forms: Vec<Forms> = self.visits.iter().map(|_| Vec::new()).collect();
+    pub(super) fn assemble(&mut self) -> Result<Vec<Option<Edn>>, Error> {
+        let mut forms: Vec<Forms> = self.visits.iter().map(|_| Forms::default()).collect();
+        for read in self.visits.iter().flat_map(|visit| &visit.read) {
+            if let Shown::Visit { visit, nodes, .. } = &read.shown {
+                let wanted = &mut forms[*visit].wanted;
+                wanted.resize(self.visits[*visit].nodes.len(), 0);
+                nodes.iter().filter(|node| **node < ID).for_each(|node| wanted[*node as usize] += 1);
+            }
+        }
         for at in (0..self.visits.len()).rev() {
             let shown = self.visit_forms(at, &mut forms)?;
-            forms[at] = shown;
+            forms[at].shown = shown;
         }
-        Ok(forms.swap_remove(0))
+        Ok(forms.swap_remove(0).shown)
     }
 
-    fn visit_forms(&self, at: usize, forms: &mut [Forms]) -> Result<Forms, Error> {
+    fn visit_forms(&self, at: usize, forms: &mut [Forms]) -> Result<Vec<Option<Edn>>, Error> {
         let visit = &self.visits[at];
         let level = &self.layout.levels[visit.level];
         let width = visit.read.len() + 1;
@@ -64,7 +85,7 @@ impl Run<'_, '_> {
             Shown::Visit { visit, nodes, starts } => match nodes[(starts[node] + position) as usize] {
                 SKIP => None,
                 ID => Some(id_form(read, at, wildcard)),
-                child => forms[*visit][child as usize].clone(),
+                child => forms[*visit].take(child),
             },
         };
         let found = match slot.is_many() {
