@@ -14,8 +14,6 @@ pub(crate) mod window;
 
 use std::ops::Bound;
 
-use smallvec::SmallVec;
-
 use crate::Result;
 use crate::database::Db;
 use crate::id::AttrId;
@@ -85,7 +83,7 @@ impl<'a> Scan<'a> {
 /// Every source that has rows in `range`.
 fn open(db: &Db, range: &Range, columns: Columns) -> Result<Merge> {
     let window = db.window();
-    let mut cursors = SmallVec::new();
+    let mut cursors = Vec::new();
     for held in db.layers() {
         let Some(span) = Span::of(&window, held) else { continue };
         let levels = held.layer.levels(range.index, held.end);

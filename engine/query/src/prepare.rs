@@ -77,7 +77,12 @@ impl Prepared {
     /// True when the query can run on `args` as it is; otherwise prepare it anew.
     #[must_use]
     pub fn fits(&self, args: &[Argument]) -> bool {
-        shapes(&self.checked.query, args) == self.shapes
+        args.len() == self.shapes.len()
+            && args
+                .iter()
+                .enumerate()
+                .zip(&self.shapes)
+                .all(|(arg, shape)| has_shape(&self.checked.query, arg, shape))
     }
 
     /// The query as it was checked.
@@ -225,10 +230,29 @@ fn rules(query: &Query, args: &[Argument]) -> Option<Edn> {
 fn shapes(query: &Query, args: &[Argument]) -> Vec<Shape> {
     let shape = |(i, argument): (usize, &Argument)| match argument {
         Argument::Db(db) => Shape::Db(db.incarnation(), db.schema().revision(), db.view().history),
-        Argument::Form(form) if matches!(query.inputs.get(i), Some(Input::Rules(_) | Input::Pull(..))) => {
-            Shape::Rules(form.clone())
-        }
+        Argument::Form(form) if takes_form(query, i) => Shape::Rules(form.clone()),
         _ => Shape::Data,
     };
     args.iter().enumerate().map(shape).collect()
+}
+
+/// Input `i` is rules or a pull pattern.
+fn takes_form(query: &Query, i: usize) -> bool {
+    matches!(query.inputs.get(i), Some(Input::Rules(_) | Input::Pull(..)))
+}
+
+/// Argument `i` has this shape.
+fn has_shape(query: &Query, (i, argument): (usize, &Argument), shape: &Shape) -> bool {
+    match (argument, shape) {
+        (Argument::Db(db), Shape::Db(incarnation, revision, history)) => {
+            db.view().history == *history
+                && db.schema().revision() == *revision
+                && db.incarnation() == *incarnation
+        }
+        (Argument::Form(form), Shape::Rules(known)) => takes_form(query, i) && form == known,
+        (Argument::Db(_), _) => false,
+        (Argument::Form(_), Shape::Data) => !takes_form(query, i),
+        (_, Shape::Data) => true,
+        _ => false,
+    }
 }

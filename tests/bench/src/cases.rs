@@ -8,6 +8,7 @@ use annals_query::{Argument, Prepared, QueryCtx};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::measure::{Timing, measure};
+use crate::orders::orders;
 use crate::report::Report;
 
 /// Questions to people.
@@ -137,6 +138,21 @@ impl Bench<'_> {
         Ok(())
     }
 
+    /// Runs every case in many orders of its clauses: rows `…-worst-order` (beside it the best) and `…-planning`.
+    ///
+    /// # Errors
+    /// As [`Bench::run`].
+    pub fn run_orders(&self, report: &mut Report, suite: &str, cases: &[Case]) -> Result<()> {
+        for case in cases {
+            let args = self.arguments(case)?;
+            let rows = count(&Prepared::new(&case.query, &args)?, &args)?;
+            let found = orders(&case.query, &args, rows).with_context(|| format!("{suite} {}", case.row))?;
+            report.figure(suite, &format!("{}-worst-order", case.row), found.run, "ms");
+            report.figure(suite, &format!("{}-planning", case.row), found.planning, "ms");
+        }
+        Ok(())
+    }
+
     fn arguments(&self, case: &Case) -> Result<Vec<Argument>> {
         let mut args = vec![Argument::Db(self.db.clone())];
         for arg in &case.args {
@@ -155,7 +171,10 @@ impl Bench<'_> {
 }
 
 /// Runs to the last row.
-fn count(prepared: &Prepared, args: &[Argument]) -> Result<usize> {
+///
+/// # Errors
+/// Those of the run.
+pub fn count(prepared: &Prepared, args: &[Argument]) -> Result<usize> {
     let mut rows = prepared.run(args, QueryCtx::default())?;
     let mut count = 0;
     while let Some(batch) = rows.next()? {

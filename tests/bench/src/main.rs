@@ -7,6 +7,7 @@ mod cases;
 mod data;
 mod generate;
 mod measure;
+mod orders;
 mod random;
 mod report;
 mod store;

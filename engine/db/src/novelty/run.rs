@@ -42,6 +42,9 @@ struct Columns {
 
 const BLOCK: usize = 32;
 
+/// Rows that are looked at before the end of a prefix is searched for.
+const NEAR: usize = 4;
+
 /// A run so short is made anew by every transaction: no fences, no sums.
 const UNFENCED: usize = 1024;
 
@@ -173,6 +176,19 @@ impl Run {
     /// The first row after `key`'s prefix. O(log n).
     pub(crate) fn upper(&self, events: &Events, key: &Seek<'_>) -> usize {
         self.search(events, key, Ordering::Equal)
+    }
+
+    /// The same, where `lower` is the first row not before the prefix: most prefixes have few rows.
+    pub(crate) fn upper_near(&self, events: &Events, key: &Seek<'_>, lower: usize) -> usize {
+        let near = lower..self.len().min(lower + NEAR);
+        let after = |&row: &usize| {
+            key.cmp_event(self.index, &events[self.positions[row] as usize]) != Ordering::Equal
+        };
+        match near.clone().find(after) {
+            Some(row) => row,
+            None if near.end == self.len() => near.end,
+            None => self.upper(events, key),
+        }
     }
 
     /// The first row whose order to `key` is greater than `limit`.

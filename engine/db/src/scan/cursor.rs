@@ -154,6 +154,10 @@ impl RunCursor {
             Bound::Excluded(key) => run.upper(events, &Seek::of(key)),
         };
         let end = match &range.end {
+            end if *end == range.start && *end != Bound::Unbounded => match end {
+                Bound::Included(key) => run.upper_near(events, &Seek::of(key), at),
+                _ => at,
+            },
             Bound::Unbounded => run.len(),
             Bound::Included(key) => run.upper(events, &Seek::of(key)),
             Bound::Excluded(key) => run.lower(events, &Seek::of(key)),

@@ -22,19 +22,14 @@ pub(crate) struct Merge {
     index: Index,
     window: Window,
     columns: Columns,
-    cursors: SmallVec<[Cursor; 6]>,
+    cursors: Vec<Cursor>,
     /// the sources that have rows left, by their heads; what is not in it has yet to be loaded and placed
     order: SmallVec<[usize; 8]>,
     unplaced: SmallVec<[usize; 8]>,
 }
 
 impl Merge {
-    pub(crate) fn new(
-        index: Index,
-        window: Window,
-        columns: Columns,
-        cursors: SmallVec<[Cursor; 6]>,
-    ) -> Merge {
+    pub(crate) fn new(index: Index, window: Window, columns: Columns, cursors: Vec<Cursor>) -> Merge {
         let unplaced = (0..cursors.len()).collect();
         Merge { index, window, columns, cursors, order: SmallVec::new(), unplaced }
     }

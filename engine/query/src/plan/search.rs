@@ -5,7 +5,10 @@
 //! programme over sets of nodes); for more it is a beam. The order in which clauses were written only breaks ties. A
 //! scan that delivers the order of the result saves the sort and is priced so. With a seed the search picks at random among all valid ways: tests run such plans and expect the same bytes.
 
+use std::collections::hash_map::Entry;
+
 use annals_edn::{Code, Error};
+use rustc_hash::FxHashMap;
 
 use crate::ast::{Binding, VarId};
 
@@ -16,7 +19,7 @@ use super::physical::{Pipeline, Plan};
 use super::vars::VarSet;
 
 /// How many partial orders of one length go on, by the number of nodes.
-const BEAMS: [(usize, usize); 3] = [(10, 48), (24, 12), (64, 4)];
+const BEAMS: [(usize, usize); 3] = [(10, 24), (24, 12), (64, 4)];
 /// The same where a pipeline stands inside another.
 const INNER_BEAM: usize = 6;
 
@@ -169,7 +172,7 @@ impl Search<'_, '_> {
         let mut best: Option<(f64, Walk)> = None;
         let mut front = vec![start];
         while !front.is_empty() {
-            let mut next: Vec<Walk> = Vec::new();
+            let mut next = Front::default();
             for walk in front {
                 let limit = best.as_ref().map_or(f64::INFINITY, |(total, _)| *total);
                 if walk.left == 0 {
@@ -186,12 +189,10 @@ impl Search<'_, '_> {
                     let mut longer = walk.clone();
                     longer.take(candidate, nodes);
                     longer.take_free(nodes);
-                    keep_cheapest(&mut next, longer, lead);
+                    next.add(longer, lead);
                 }
             }
-            next.sort_by(|x, y| x.promise(lead).total_cmp(&y.promise(lead)));
-            next.truncate(width);
-            front = next;
+            front = next.best(width, lead);
         }
         let (_, walk) = best.ok_or_else(stuck)?;
         Ok(walk.order())
@@ -213,20 +214,42 @@ impl Search<'_, '_> {
     fn open(&mut self, nodes: &[Node], bounds: &Bounds, walk: &Walk) -> Result<Vec<Candidate>, Error> {
         let mut pricing = Pricing { statistics: self.statistics, fixed: &self.fixed, bounds };
         let mut found = Vec::new();
-        for (i, node) in nodes.iter().enumerate().filter(|(i, _)| !walk.taken[*i]) {
+        for (i, node) in nodes.iter().enumerate().filter(|(i, _)| !walk.has(*i)) {
             found.extend(pricing.candidates(i, node, &walk.state)?);
         }
         Ok(found)
     }
 }
 
-/// Puts `walk` among `walks`, unless one with the same nodes and the same order of rows is no worse.
-fn keep_cheapest(walks: &mut Vec<Walk>, walk: Walk, lead: Option<VarId>) {
-    let same = |other: &Walk| other.taken == walk.taken && other.sorted(lead) == walk.sorted(lead);
-    match walks.iter_mut().find(|other| same(other)) {
-        Some(other) if other.promise(lead) <= walk.promise(lead) => {}
-        Some(other) => *other = walk,
-        None => walks.push(walk),
+/// Partial orders of one length: of those with the same nodes and the same order of rows the cheapest.
+#[derive(Default)]
+struct Front {
+    walks: Vec<Walk>,
+    places: FxHashMap<(VarSet, bool), usize>,
+}
+
+impl Front {
+    fn add(&mut self, walk: Walk, lead: Option<VarId>) {
+        let key = (walk.taken.clone(), walk.sorted(lead));
+        match self.places.entry(key) {
+            Entry::Vacant(place) => {
+                place.insert(self.walks.len());
+                self.walks.push(walk);
+            }
+            Entry::Occupied(place) => {
+                let other = &mut self.walks[*place.get()];
+                if walk.promise(lead) < other.promise(lead) {
+                    *other = walk;
+                }
+            }
+        }
+    }
+
+    /// The most promising, in order of promise.
+    fn best(mut self, width: usize, lead: Option<VarId>) -> Vec<Walk> {
+        self.walks.sort_by(|x, y| x.promise(lead).total_cmp(&y.promise(lead)));
+        self.walks.truncate(width);
+        self.walks
     }
 }
 
@@ -237,7 +260,8 @@ fn stuck() -> Error {
 /// A partial order.
 #[derive(Clone)]
 struct Walk {
-    taken: Vec<bool>,
+    /// numbers of nodes, as a set
+    taken: VarSet,
     left: usize,
     state: State,
     cost: f64,
@@ -249,7 +273,7 @@ impl Walk {
         let mut bound = seeds.bound.clone();
         bound.join(fixed);
         Walk {
-            taken: vec![false; nodes.len()],
+            taken: VarSet::default(),
             left: nodes.len(),
             state: State { bound, rows: seeds.rows, unit: seeds.unit },
             cost: 0.0,
@@ -258,7 +282,7 @@ impl Walk {
     }
 
     fn take(&mut self, candidate: Candidate, nodes: &[Node]) {
-        self.taken[candidate.node] = true;
+        self.taken.add(VarId(candidate.node as u32));
         self.left -= 1;
         self.cost += candidate.cost;
         self.state.rows = candidate.rows.max(1e-3);
@@ -269,6 +293,10 @@ impl Walk {
             self.state.unit = self.state.unit && constants;
         }
         self.picks.push(candidate);
+    }
+
+    fn has(&self, node: usize) -> bool {
+        self.taken.has(VarId(node as u32))
     }
 
     fn sorted(&self, lead: Option<VarId>) -> bool {
@@ -296,7 +324,7 @@ impl Walk {
         while again {
             again = false;
             for (i, node) in nodes.iter().enumerate() {
-                if self.taken[i] || !self.is_free(node) {
+                if self.has(i) || !self.is_free(node) {
                     continue;
                 }
                 let ratio = match node {

@@ -5,7 +5,7 @@ use smallvec::{SmallVec, smallvec};
 use crate::ast::VarId;
 
 /// A set of variables, as bits.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct VarSet(SmallVec<[u64; 2]>);
 
 impl VarSet {

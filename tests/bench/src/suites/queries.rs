@@ -46,6 +46,7 @@ pub fn people(report: &mut Report, timing: Timing) -> Result<()> {
     let cases = cases_of(cases::PEOPLE, data.origin == crate::data::Origin::Shared)?;
     let bench = Bench { db: &store.db, nodes: &HashMap::new(), timing };
     bench.run(report, SUITE, &cases)?;
+    bench.run_orders(report, SUITE, &cases)?;
     let q4 = cases.iter().find(|case| case.row == "q4").context("q4 is a case")?;
     bench.run_unprepared(report, SUITE, q4)
 }
@@ -108,7 +109,9 @@ pub fn mbrainz(report: &mut Report, timing: Timing) -> Result<()> {
         store.load(text).with_context(|| format!("loading {name}"))?;
     }
     let bench = Bench { db: &store.db, nodes: &HashMap::new(), timing };
-    bench.run(report, SUITE, &catalogue_cases(&data.set)?)?;
+    let cases = catalogue_cases(&data.set)?;
+    bench.run(report, SUITE, &cases)?;
+    bench.run_orders(report, SUITE, &cases)?;
     let artist = data.set.artist.as_deref().unwrap_or(PULLED);
     let rows = releases(&store, artist)?;
     let pattern = Pattern::parse(&read_one(PULL)?)?;
