@@ -13,9 +13,9 @@ use crate::scan::tree::Role;
 use crate::scan::window::Window;
 
 /// A run of which only a part is shown is counted row by row up to this many rows, then at evenly spread ones.
-const COUNTED_ROWS: usize = 512;
+const COUNTED_ROWS: usize = 256;
 /// Rows that stand for all of a long part of a run.
-const SAMPLED_ROWS: usize = 128;
+const SAMPLED_ROWS: usize = 64;
 
 impl Db {
     /// About how many rows `range` has under the present view: exact on whole index entries and on novelty, an

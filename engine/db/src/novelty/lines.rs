@@ -62,6 +62,19 @@ impl Seen<'_> {
         span.lo <= self.lines.t[line] && self.lines.t[line] <= span.hi && span.hi < ended
     }
 
+    /// How many of some lines the view shows. A pass over two dense arrays.
+    pub(crate) fn count(&self, lines: Range<usize>) -> usize {
+        let Some(Span { lo, hi, .. }) = self.part else { return lines.len() };
+        let ts = &self.lines.t[lines.clone()];
+        match &self.lines.ended {
+            None => ts.iter().map(|&t| usize::from((lo <= t) & (t <= hi))).sum(),
+            Some(ended) => {
+                let rows = ts.iter().zip(&ended[lines]);
+                rows.map(|(&t, &end)| usize::from((lo <= t) & (t <= hi) & (hi < end))).sum()
+            }
+        }
+    }
+
     /// True when nothing in the run ends what older sources show to the view of this attribute.
     pub(crate) fn ends_nothing(&self, a: u32, span: &Span) -> bool {
         self.lines.of(a).is_none_or(|of| span.hi < of.closes_from)

@@ -63,17 +63,15 @@ fn stretch(cursor: &RunCursor, seen: Seen<'_>, to: usize, columns: Columns, batc
     let (lines, base) = (seen.lines, cursor.layer.base);
     let (first, last) = (lines.line_at(cursor.at), lines.line_at(to));
     let room = BATCH_ROWS - batch.rows;
-    let end = match seen.part {
-        None => {
-            let end = last.min(first + room);
-            fill_lines(batch, columns, lines, base, first..end);
-            end
-        }
-        Some(_) => {
-            let (chosen, end) = choose_shown(seen, first..last, room);
-            pick_lines(batch, columns, lines, base, &chosen);
-            end
-        }
+    let end = last.min(first + room);
+    let shown = seen.count(first..end);
+    let end = if shown == end - first {
+        fill_lines(batch, columns, lines, base, first..end);
+        end
+    } else {
+        let (chosen, end) = choose_shown(seen, first..last, room);
+        pick_lines(batch, columns, lines, base, &chosen);
+        end
     };
     if end == last { to } else { lines.row_of(end) }
 }
@@ -104,14 +102,18 @@ fn fill_lines(batch: &mut Batch, columns: Columns, lines: &Lines, base: u64, at:
 
 /// Lines that a view shows, until there is no more room; and how far it got.
 fn choose_shown(seen: Seen<'_>, lines: Range<usize>, room: usize) -> (Vec<u32>, usize) {
-    let mut chosen = Vec::with_capacity(room.min(lines.len()));
-    let mut at = lines.start;
-    while at < lines.end && chosen.len() < room {
+    let mut chosen = vec![0; room.min(lines.len())];
+    let (mut count, mut at) = (0, lines.start);
+    while at < lines.end && count < room {
         // Blocks of what there is room for, so that no line has to be passed twice.
-        let end = lines.end.min(at + room - chosen.len());
-        chosen.extend((at..end).filter(|line| seen.shows(*line)).map(|line| line as u32));
+        let end = lines.end.min(at + room - count);
+        for line in at..end {
+            chosen[count] = line as u32;
+            count += usize::from(seen.shows(line));
+        }
         at = end;
     }
+    chosen.truncate(count);
     (chosen, at)
 }
 
