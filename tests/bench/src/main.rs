@@ -77,6 +77,9 @@ struct Run {
     /// Run each query this long before it is measured, milliseconds
     #[arg(long, value_name = "MS", default_value = "500")]
     warm_up: u64,
+    /// The largest database of the suite growth, datoms; 10,000,000 takes about 4 GiB
+    #[arg(long, value_name = "N", default_value = "1000000")]
+    largest: u64,
     /// Length of each of the seven batches, milliseconds
     #[arg(long, value_name = "MS", default_value = "200")]
     batch: u64,
@@ -96,6 +99,8 @@ enum Suite {
     Reads,
     /// transactions in memory
     Writes,
+    /// one small transaction of each kind as the database grows
+    Growth,
     /// one durable node, over gRPC and TLS
     Wire,
 }
@@ -132,6 +137,7 @@ fn run(run: &Run) -> Result<()> {
             Suite::Mbrainz => suites::mbrainz(&mut report, timing)?,
             Suite::Reads => suites::reads(&mut report, timing)?,
             Suite::Writes => suites::writes(&mut report)?,
+            Suite::Growth => suites::growth(&mut report, run.largest)?,
             Suite::Wire => wire::wire(&mut report)?,
         }
     }

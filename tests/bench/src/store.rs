@@ -26,6 +26,11 @@ impl Store {
         Ok(store)
     }
 
+    /// Another value with the same clock.
+    pub fn on(&self, db: Db) -> Store {
+        Store { db, clock: self.clock }
+    }
+
     /// Decides and applies `tx_data`.
     pub fn transact(&mut self, tx_data: &Edn) -> Result<Arc<TxBody>> {
         self.clock += 1;

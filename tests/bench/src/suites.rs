@@ -1,9 +1,11 @@
 //! The suites that need the engine only: what they load, what they ask, what they write.
 
+mod growth;
 mod queries;
 mod reads;
 mod writes;
 
+pub use growth::growth;
 pub use queries::{debian, export, mbrainz, people, rules};
 pub use reads::reads;
 pub use writes::writes;
