@@ -17,6 +17,7 @@ pub mod request;
 pub mod roots;
 pub mod server;
 pub mod services;
+mod speculate;
 pub mod stream;
 
 pub use config::Config;

@@ -12,6 +12,7 @@ use annals_wire::v1::time_point::Point as WirePoint;
 
 use crate::Result;
 use crate::services::Shared;
+use crate::speculate::{Speculation, speculate};
 use crate::stream::{CHUNK_BYTES, CHUNK_BYTES_MAX};
 
 /// How long a result may take when the client says nothing, and at most.
@@ -87,13 +88,20 @@ pub struct Resolver<'a> {
     deadline: Instant,
     fixed: Option<std::vec::IntoIter<(Incarnation, T)>>,
     read: Vec<(Incarnation, T)>,
+    speculates: bool,
 }
 
 impl<'a> Resolver<'a> {
     /// Resolves for one request; `fixed` are the databases of its token.
     #[must_use]
     pub fn new(shared: &'a Shared, deadline: Instant, fixed: Option<Vec<(Incarnation, T)>>) -> Resolver<'a> {
-        Resolver { shared, deadline, fixed: fixed.map(IntoIterator::into_iter), read: Vec::new() }
+        Resolver {
+            shared,
+            deadline,
+            fixed: fixed.map(IntoIterator::into_iter),
+            read: Vec::new(),
+            speculates: false,
+        }
     }
 
     /// Every database read so far and at which basis, for the next token.
@@ -102,12 +110,56 @@ impl<'a> Resolver<'a> {
         self.read
     }
 
+    /// Whether some value read so far is a speculation.
+    #[must_use]
+    pub fn speculates(&self) -> bool {
+        self.speculates
+    }
+
     /// The value that `wanted` names.
     ///
     /// # Errors
-    /// `DB_NOT_FOUND`, `BASIS_NOT_REACHED`, `BASIS_COLLECTED`, `INVALID_ARGUMENT`, `CURSOR_EXPIRED`.
+    /// `DB_NOT_FOUND`, `BASIS_NOT_REACHED`, `BASIS_COLLECTED`, `INVALID_ARGUMENT`, `CURSOR_EXPIRED`; of speculation.
     pub async fn database(&mut self, wanted: Option<&v1::DatabaseValue>) -> Result<Db> {
         let wanted = wanted.cloned().unwrap_or_default();
+        let (database, db) = self.committed(&wanted).await?;
+        let db = match wanted.with.is_empty() {
+            true => db,
+            false => self.speculation(db, &wanted).await?.db,
+        };
+        self.viewed(&database, db, wanted.view.as_ref()).await
+    }
+
+    /// What the transactions of `wanted` would do, and the basis that they follow.
+    ///
+    /// # Errors
+    /// As [`Resolver::database`]; `INVALID_VIEW` for a view of the past, which no transaction is about.
+    pub async fn with(&mut self, wanted: Option<&v1::DatabaseValue>) -> Result<(T, Speculation)> {
+        let wanted = wanted.cloned().unwrap_or_default();
+        if wanted.view.as_ref().is_some_and(|view| view.history) {
+            return Err(Error::new(Code::InvalidView, "a history takes no transaction"));
+        }
+        let (_, db) = self.committed(&wanted).await?;
+        Ok((db.basis(), self.speculation(db, &wanted).await?))
+    }
+
+    async fn speculation(&mut self, db: Db, wanted: &v1::DatabaseValue) -> Result<Speculation> {
+        self.speculates = true;
+        let (texts, now) = (wanted.with.clone(), wanted.with_instant_ms);
+        let functions = self.shared.functions.clone();
+        let run = tokio::task::spawn_blocking(move || speculate(&db, &texts, now, &functions));
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        tokio::time::timeout(left, run)
+            .await
+            .map_err(|_| Error::new(Code::DeadlineExceeded, "the time for this speculation has passed"))?
+            .map_err(|_| Error::new(Code::Internal, "the speculation ended without an answer"))?
+    }
+
+    /// The database and the committed value that `wanted` names.
+    async fn committed(
+        &mut self,
+        wanted: &v1::DatabaseValue,
+    ) -> Result<(std::sync::Arc<annals_peer::Database>, Db)> {
         let database = self.known(&wanted.name).await?;
         if !wanted.incarnation.is_empty() && incarnation_of(&wanted.incarnation) != Some(database.incarnation)
         {
@@ -129,7 +181,7 @@ impl<'a> Resolver<'a> {
             },
         };
         self.read.push((database.incarnation, db.basis()));
-        self.viewed(&database, db, wanted.view.as_ref()).await
+        Ok((database, db))
     }
 
     /// An argument: `#annals/db {…}` is a database, everything else stands for itself.
@@ -225,12 +277,12 @@ fn t_of(number: i64) -> Result<T> {
     }
 }
 
-/// Reads `{:name "x" :as-of 5 :since 2 :history true}`.
+/// Reads `{:name "x" :with [[…]] :as-of 5 :since 2 :history true}`.
 fn database_value(map: &Edn) -> Result<v1::DatabaseValue> {
     let wrong = |form: &Edn, what: &str| {
         Error::new(Code::InvalidArgument, format!("{what} in #annals/db"))
             .at(form.span)
-            .hint("write #annals/db {:name \"x\"}, and :as-of, :since or :history true where wanted")
+            .hint("write #annals/db {:name \"x\"}, and :with [tx-data …], :as-of, :since or :history true where wanted")
     };
     let Node::Map(entries) = &map.node else { return Err(wrong(map, "not a map")) };
     let (mut value, mut view) = (v1::DatabaseValue::default(), v1::View::default());
@@ -248,6 +300,10 @@ fn database_value(map: &Edn) -> Result<v1::DatabaseValue> {
                 view.since = Some(wire_point(form).ok_or_else(|| wrong(form, "no point in time"))?)
             }
             ("history", Node::Bool(history)) => view.history = *history,
+            ("with", Node::Vector(transactions)) => {
+                value.with = transactions.iter().map(Edn::to_string).collect();
+            }
+            ("with-instant", Node::Instant(ms)) => value.with_instant_ms = Some(*ms),
             _ => return Err(wrong(key, "an unknown entry")),
         }
     }

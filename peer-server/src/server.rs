@@ -62,6 +62,7 @@ impl PeerServer {
             cluster_id: config.cluster_id,
             forward: Forward::new(peer.clone(), identity.clone()),
             peer: peer.clone(),
+            functions: Arc::default(),
             plans: Arc::default(),
             workers: Workers::new(WORKERS),
         });

@@ -35,6 +35,8 @@ pub struct Shared {
     pub peer: Peer,
     /// the way to the writer
     pub forward: Forward,
+    /// what speculation calls stored functions with
+    pub functions: Arc<annals_peer::query::Datalog>,
     /// queries asked before
     pub plans: Arc<Plans>,
     /// what runs results

@@ -18,6 +18,7 @@ use crate::Result;
 use crate::pool::Pool;
 use crate::profile::Profile;
 use crate::results::{Results, Source};
+use crate::with::With;
 
 /// How long a call may take when the caller says nothing.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
@@ -44,6 +45,8 @@ pub struct Read {
     pub view: v1::View,
     /// paging, chunk size, statistics; `timeout_ms` 0 means 60 s
     pub options: v1::StreamOptions,
+    /// transactions that are taken as if they were committed, before the view
+    pub with: With,
 }
 
 impl Client {
@@ -68,7 +71,7 @@ impl Client {
     /// The query's own, with the span in its text; `UNREACHABLE` when no peer server answers in time.
     pub async fn query(&self, database: &str, query: &str, args: &[String], read: &Read) -> Result<Results> {
         let request = v1::QueryRequest {
-            database: Some(self.value(database, &read.view)),
+            database: Some(self.value(database, read)),
             query: query.to_string(),
             args: args.to_vec(),
             options: Some(read.options.clone()),
@@ -89,7 +92,7 @@ impl Client {
         read: &Read,
     ) -> Result<Results> {
         let request = v1::DatomsRequest {
-            database: Some(self.value(database, &read.view)),
+            database: Some(self.value(database, read)),
             index: index.into(),
             mode: mode.into(),
             components: components.to_vec(),
@@ -109,7 +112,7 @@ impl Client {
         to: Option<v1::TimePoint>,
         read: &Read,
     ) -> Result<Results> {
-        let value = self.value(database, &read.view);
+        let value = self.value(database, read);
         let request = v1::LogRequest { database: Some(value), from, to, options: Some(read.options.clone()) };
         Results::open(self.clone(), database, Source::Log(request)).await
     }
@@ -127,7 +130,7 @@ impl Client {
     ) -> Result<Vec<Edn>> {
         let timeout = timeout_of(&read.options);
         let request = v1::PullRequest {
-            database: Some(self.value(database, &read.view)),
+            database: Some(self.value(database, read)),
             pattern: pattern.to_string(),
             entities: entities.to_vec(),
             timeout_ms: timeout.as_millis() as u32,
@@ -136,7 +139,9 @@ impl Client {
             queries(channel).pull(request).await
         })
         .await?;
-        self.saw(database, response.basis_t);
+        if read.with.is_empty() {
+            self.saw(database, response.basis_t);
+        }
         response.values.iter().map(to_edn).collect()
     }
 
@@ -218,15 +223,21 @@ impl Client {
         .await
     }
 
-    /// The database value that later calls mean: the view, at no less than the highest basis seen.
-    fn value(&self, database: &str, view: &v1::View) -> v1::DatabaseValue {
+    /// The database value that later calls mean: the view, at no less than the highest basis seen, or at the basis of
+    /// its speculation.
+    pub(crate) fn value(&self, database: &str, read: &Read) -> v1::DatabaseValue {
         let seen = self.shared.seen.lock().expect("no holder panics").get(database).copied();
-        let level = seen.map(|t| v1::ReadLevel { level: Some(v1::read_level::Level::AtLeastT(t)) });
+        let level = match read.with.basis_t {
+            Some(t) => Some(v1::read_level::Level::ExactlyT(t)),
+            None => seen.map(v1::read_level::Level::AtLeastT),
+        };
         v1::DatabaseValue {
             name: database.to_string(),
             incarnation: Vec::new().into(),
-            view: Some(*view),
-            read_level: level,
+            view: Some(read.view),
+            read_level: level.map(|level| v1::ReadLevel { level: Some(level) }),
+            with: read.with.tx_data.clone(),
+            with_instant_ms: (!read.with.is_empty()).then_some(read.with.instant_ms),
         }
     }
 

@@ -6,7 +6,7 @@
 //! connection an endpoint, opened on first use. Every call has a deadline; dropping a [`Results`] cancels its query.
 //!
 //! Layout: [`profile`] where to connect and as whom, [`pool`] connections with failover, [`client`] the calls,
-//! [`results`] result streams, [`answer`] rows in the shape of the find spec.
+//! [`results`] result streams, [`answer`] rows in the shape of the find spec, [`mod@transact`], [`with`] speculation.
 
 pub mod answer;
 pub mod client;
@@ -14,12 +14,14 @@ pub mod pool;
 pub mod profile;
 pub mod results;
 pub mod transact;
+pub mod with;
 
 pub use annals_edn::{Code, Edn, Error, Kind};
 pub use client::{Client, DEFAULT_TIMEOUT, Read};
 pub use profile::Profile;
 pub use results::{Results, Row};
 pub use transact::{Report, TxId};
+pub use with::With;
 
 /// What every call answers.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -27,6 +27,18 @@ pub(crate) enum Source {
     Log(v1::LogRequest),
 }
 
+impl Source {
+    /// Whether its basis is one that nobody committed.
+    fn speculates(&self) -> bool {
+        let database = match self {
+            Source::Query(request) => &request.database,
+            Source::Datoms(request) => &request.database,
+            Source::Log(request) => &request.database,
+        };
+        database.as_ref().is_some_and(|value| !value.with.is_empty())
+    }
+}
+
 enum Event {
     Header(v1::ResultHeader),
     Chunk(v1::Chunk),
@@ -155,7 +167,9 @@ impl Results {
                     attempts.succeeded();
                     self.events = events;
                     self.note(first);
-                    self.client.saw(&self.database, self.header.basis_t);
+                    if !self.source.speculates() {
+                        self.client.saw(&self.database, self.header.basis_t);
+                    }
                     return Ok(());
                 }
                 Err(status) => attempts.failed(status).await?,

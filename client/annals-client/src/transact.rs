@@ -87,12 +87,17 @@ impl Report {
     fn from_wire(response: v1::TransactResponse) -> Result<Report> {
         let report =
             response.report.ok_or_else(|| Error::new(Code::Internal, "the answer holds no report"))?;
+        Report::of(report, response.replayed)
+    }
+
+    /// What a message says.
+    pub(crate) fn of(report: v1::TransactionReport, replayed: bool) -> Result<Report> {
         let datoms = match &report.datoms {
             Some(rows) => rows_of(rows)?.into_iter().map(|row| Edn::new(Node::Vector(row))).collect(),
             None => Vec::new(),
         };
         let tempids = report.tempids.into_iter().map(|tempid| (tempid.name, tempid.entity)).collect();
-        let (t, tx, instant_ms, replayed) = (report.t, report.tx, report.instant_ms, response.replayed);
+        let (t, tx, instant_ms) = (report.t, report.tx, report.instant_ms);
         Ok(Report { t, tx, instant_ms, tempids, datoms, replayed })
     }
 }

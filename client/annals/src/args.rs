@@ -196,8 +196,11 @@ pub struct TransactArguments {
     #[arg(default_value = "-")]
     pub file: PathBuf,
     /// Commit under this id, by which it is done once however often it is sent; the input is one transaction
-    #[arg(long, value_name = "UUID")]
+    #[arg(long, value_name = "UUID", conflicts_with = "dry_run")]
     pub id: Option<String>,
+    /// Commit nothing; report what would be committed
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 #[derive(Subcommand)]
@@ -234,6 +237,9 @@ pub struct ViewArguments {
     /// Every assertion and retraction
     #[arg(long)]
     pub history: bool,
+    /// As if the transactions of this file, an EDN vector each, were committed first; may be given several times
+    #[arg(long, value_name = "FILE")]
+    pub with: Vec<PathBuf>,
     /// Give up after this long: 250ms, 30s, 2m
     #[arg(long, value_name = "D", value_parser = duration)]
     pub timeout: Option<Duration>,

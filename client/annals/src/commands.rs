@@ -18,7 +18,7 @@ mod tx;
 use std::path::Path;
 use std::process::ExitCode;
 
-use annals_client::{Client, Profile, Read};
+use annals_client::{Client, Profile, Read, With};
 use annals_wire::v1;
 
 use crate::args::{Arguments, Command, LogFormat, PageArguments, ViewArguments};
@@ -77,8 +77,13 @@ fn connect(profile: Option<&Path>) -> Result<Client, Failure> {
 }
 
 /// How the arguments of a reading command say to read.
-fn read(view: &ViewArguments, page: Option<&PageArguments>) -> Read {
-    Read {
+fn read(view: &ViewArguments, page: Option<&PageArguments>) -> Result<Read, Failure> {
+    let mut with = With::new();
+    for file in &view.with {
+        with = transact::transactions(&transact::text_of(file)?)?.into_iter().fold(with, With::and);
+    }
+    Ok(Read {
+        with,
         view: v1::View { as_of: view.as_of, since: view.since, history: view.history },
         options: v1::StreamOptions {
             timeout_ms: view.timeout.map_or(0, |timeout| timeout.as_millis() as u32),
@@ -86,5 +91,5 @@ fn read(view: &ViewArguments, page: Option<&PageArguments>) -> Read {
             limit: page.and_then(|page| page.limit),
             ..v1::StreamOptions::default()
         },
-    }
+    })
 }

@@ -71,6 +71,11 @@ pub async fn ask(
         return Err(Error::new(Code::ArgsMismatch, message).hint("every argument needs its input in :in"));
     }
     let (text, plans) = (request.query.clone(), plans.clone());
+    // Two speculations may have different schemas of one revision, so plans are made for each.
+    let (prepared, plans) = match resolver.speculates() {
+        true => (None, Arc::default()),
+        false => (prepared, plans),
+    };
     Ok(Ask { text, prepared, arguments, skip, limit, want_stats: options.want_stats, plans })
 }
 

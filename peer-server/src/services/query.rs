@@ -159,6 +159,17 @@ impl Queries {
     }
 }
 
+/// Answers what the transactions of a speculation would do.
+async fn with_reports(shared: &Shared, request: v1::WithRequest) -> Result<v1::WithResponse> {
+    let mut resolver = Resolver::new(shared, crate::request::deadline(request.timeout_ms), None);
+    let (basis, speculation) = resolver.with(request.database.as_ref()).await?;
+    Ok(v1::WithResponse {
+        incarnation: speculation.db.incarnation().0.to_be_bytes().to_vec().into(),
+        basis_t: basis.0,
+        reports: speculation.reports(),
+    })
+}
+
 fn index_of(index: v1::IndexKind) -> Result<NamedIndex> {
     match index {
         v1::IndexKind::Eavt => Ok(NamedIndex::Eavt),
@@ -230,6 +241,11 @@ impl QueryService for Queries {
 
     async fn pull(&self, request: Request<v1::PullRequest>) -> Result<Response<v1::PullResponse>, Status> {
         let answer = self.pull_values(request.into_inner()).await.map_err(|error| to_status(&error))?;
+        Ok(Response::new(answer))
+    }
+
+    async fn with(&self, request: Request<v1::WithRequest>) -> Result<Response<v1::WithResponse>, Status> {
+        let answer = with_reports(&self.0, request.into_inner()).await.map_err(|error| to_status(&error))?;
         Ok(Response::new(answer))
     }
 

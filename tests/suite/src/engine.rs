@@ -70,10 +70,8 @@ impl EngineDatabase {
 
     fn source(&self, source: &Source) -> Result<Db, Error> {
         let Some(tx_data) = &source.with else { return self.seen(&source.view) };
-        // What was speculated has a history, but a history takes no transactions.
-        let before = self.seen(&View { history: false, ..source.view })?;
-        let (after, _) = self.decide(&before, tx_data)?;
-        Ok(if source.view.history { after.history() } else { after })
+        let (after, _) = self.decide(&self.db.fork(), tx_data)?;
+        view_of(&after, &source.view)
     }
 
     /// The first t not before a point.
@@ -152,7 +150,9 @@ impl Database for EngineDatabase {
     }
 
     fn with(&self, view: &View, tx_data: &Edn) -> Result<Committed, Error> {
-        let (after, body) = self.decide(&self.seen(view)?, tx_data)?;
+        // Speculation is about the present, whatever the view; only a history takes none.
+        let before = if view.history { self.db.history() } else { self.db.fork() };
+        let (after, body) = self.decide(&before, tx_data)?;
         Ok(committed(&after, &body))
     }
 

@@ -1,6 +1,6 @@
 //! The thin client as a system under test: the same cases over gRPC, against servers that run already.
 //!
-//! The wire has no speculation and no index-pull; what the runner needs beside the cases (idents, attributes) it pulls.
+//! The wire has no index-pull; what the runner needs beside the cases (idents, attributes) it pulls.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use annals_client::{Client, Read};
+use annals_client::{Client, Read, Report, With};
 use annals_edn::{Code, Edn, Error, Keyword, read_one};
 use annals_wire::v1;
 use tokio::runtime::{Handle, Runtime};
@@ -93,8 +93,8 @@ impl System for Remote {
         Ok(loaded.clone()?.then(|| Box::new(self.database(name.to_owned(), true)) as Box<dyn Database>))
     }
 
-    fn offers(&self, _feature: Feature) -> bool {
-        false
+    fn offers(&self, feature: Feature) -> bool {
+        feature == Feature::Speculation
     }
 }
 
@@ -127,7 +127,8 @@ impl RemoteDatabase {
     fn pull_one(&self, source: &Source, pattern: &str, entity: &Edn) -> Result<Edn, Error> {
         // An identifier is looked up in the value itself: there is no pull of a history.
         let view = View { history: false, ..source.view };
-        let (entity, read) = ([entity.to_string()], read(&view, None));
+        let source = Source { view, with: source.with.clone() };
+        let (entity, read) = ([entity.to_string()], read(&source, None));
         let found = self.wait(self.client.pull(&self.name, pattern, &entity, &read))?;
         Ok(found.into_iter().next().unwrap_or(Edn::nil()))
     }
@@ -147,10 +148,12 @@ impl RemoteDatabase {
     }
 }
 
-fn read(view: &View, limit: Option<usize>) -> Read {
+fn read(source: &Source, limit: Option<usize>) -> Read {
+    let Source { view, with } = source;
+    let with = with.iter().fold(With::new(), |with, tx_data| with.and(tx_data.to_string()));
     let view = v1::View { as_of: view.as_of.map(point), since: view.since.map(point), history: view.history };
     let limit = limit.and_then(|limit| i64::try_from(limit).ok());
-    Read { view, options: v1::StreamOptions { limit, ..v1::StreamOptions::default() } }
+    Read { with, view, options: v1::StreamOptions { limit, ..v1::StreamOptions::default() } }
 }
 
 fn point(point: Point) -> v1::TimePoint {
@@ -182,6 +185,17 @@ fn datom(row: &[Edn]) -> Result<Datom, Error> {
     Ok(Datom { e, a: a.clone(), v: v.clone(), tx, added })
 }
 
+fn committed(report: Report) -> Result<Committed, Error> {
+    let datoms = report.datoms.iter().map(|row| datom(row.as_seq().unwrap_or_default()));
+    Ok(Committed {
+        t: signed(report.t),
+        tx: signed(report.tx),
+        instant: report.instant_ms,
+        datoms: datoms.collect::<Result<_, Error>>()?,
+        tempids: report.tempids.into_iter().map(|(name, e)| (name, signed(e))).collect(),
+    })
+}
+
 fn signed(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
@@ -191,27 +205,23 @@ impl Database for RemoteDatabase {
         self.wait_for_next_millisecond();
         let report = self.wait(self.client.transact(&self.name, &tx_data.to_string()))?;
         self.last_instant = report.instant_ms;
-        let rows = report.datoms.iter().map(|row| datom(row.as_seq().unwrap_or_default()));
-        let datoms = rows.collect::<Result<Vec<Datom>, Error>>()?;
-        let named = datoms.iter().filter(|datom| datom.added && datom.a.as_str() == "db/ident");
+        let committed = committed(report)?;
+        let named = committed.datoms.iter().filter(|datom| datom.added && datom.a.as_str() == "db/ident");
         self.idents.extend(named.filter_map(|datom| Some((datom.e, datom.v.as_keyword()?.clone()))));
-        Ok(Committed {
-            t: signed(report.t),
-            tx: signed(report.tx),
-            instant: report.instant_ms,
-            tempids: report.tempids.into_iter().map(|(name, e)| (name, signed(e))).collect(),
-            datoms,
-        })
+        Ok(committed)
     }
 
-    fn with(&self, _view: &View, _tx_data: &Edn) -> Result<Committed, Error> {
-        Err(Error::new(Code::Unsupported, "the wire has no speculation"))
+    fn with(&self, view: &View, tx_data: &Edn) -> Result<Committed, Error> {
+        let source = Source { view: *view, with: Some(tx_data.clone()) };
+        let (_, reports) = self.wait(self.client.with(&self.name, &read(&source, None)))?;
+        let last = reports.into_iter().next_back();
+        committed(last.ok_or_else(|| Error::new(Code::Internal, "one transaction has no report"))?)
     }
 
     fn query(&self, source: &Source, query: &Edn, args: &[Edn]) -> Result<Edn, Error> {
         let args: Vec<String> = args.iter().map(|arg| argument(&self.name, arg)).collect();
         self.wait(async {
-            let read = read(&source.view, None);
+            let read = read(source, None);
             let results = self.client.query(&self.name, &query.to_string(), &args, &read).await?;
             results.answer().await
         })
@@ -219,7 +229,7 @@ impl Database for RemoteDatabase {
 
     fn pull(&self, source: &Source, pattern: &Edn, entities: &[Edn]) -> Result<Vec<Edn>, Error> {
         let entities: Vec<String> = entities.iter().map(Edn::to_string).collect();
-        self.wait(self.client.pull(&self.name, &pattern.to_string(), &entities, &read(&source.view, None)))
+        self.wait(self.client.pull(&self.name, &pattern.to_string(), &entities, &read(source, None)))
     }
 
     fn datoms(&self, source: &Source, request: &Datoms<'_>) -> Result<Vec<Datom>, Error> {
@@ -227,7 +237,7 @@ impl Database for RemoteDatabase {
         let index = index.ok_or_else(|| Error::new(Code::InvalidArgument, "no such index"))?;
         let mode = if request.seek { v1::DatomsMode::Seek } else { v1::DatomsMode::Datoms };
         let components: Vec<String> = request.components.iter().map(Edn::to_string).collect();
-        let read = read(&source.view, request.limit);
+        let read = read(source, request.limit);
         let rows = self.rows(self.client.datoms(&self.name, index, mode, &components, &read))?;
         rows.iter().map(|row| datom(row)).collect()
     }
@@ -241,7 +251,7 @@ impl Database for RemoteDatabase {
     ) -> Result<Vec<Datom>, Error> {
         let components = [attribute.to_string(), start.to_string(), end.to_string()];
         let (index, mode) = (v1::IndexKind::Avet, v1::DatomsMode::Range);
-        let read = read(&source.view, None);
+        let read = read(source, None);
         let rows = self.rows(self.client.datoms(&self.name, index, mode, &components, &read))?;
         rows.iter().map(|row| datom(row)).collect()
     }

@@ -14,6 +14,8 @@ mod limits;
 mod load;
 #[path = "cluster/server.rs"]
 mod server;
+#[path = "cluster/speculation.rs"]
+mod speculation;
 #[path = "cluster/streams.rs"]
 mod streams;
 #[path = "cluster/wire.rs"]

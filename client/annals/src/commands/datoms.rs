@@ -17,7 +17,7 @@ pub async fn run(client: &Client, arguments: &DatomsArguments) -> Outcome {
         IndexName::Avet => IndexKind::Avet,
         IndexName::Vaet => IndexKind::Vaet,
     };
-    let read = read(&arguments.view, Some(&arguments.page));
+    let read = read(&arguments.view, Some(&arguments.page))?;
     let components = &arguments.components;
     let mut results =
         client.datoms(&arguments.database, index, DatomsMode::Datoms, components, &read).await?;

@@ -10,8 +10,14 @@ use crate::args::{LogArguments, ViewArguments};
 use crate::commands::{Outcome, read};
 
 pub async fn run(client: &Client, arguments: &LogArguments) -> Outcome {
-    let view = ViewArguments { as_of: None, since: None, history: false, timeout: arguments.timeout };
-    let read = read(&view, Some(&arguments.page));
+    let view = ViewArguments {
+        as_of: None,
+        since: None,
+        history: false,
+        timeout: arguments.timeout,
+        with: Vec::new(),
+    };
+    let read = read(&view, Some(&arguments.page))?;
     let mut results = client.log(&arguments.database, arguments.from, arguments.to, &read).await?;
     let mut out = BufWriter::new(std::io::stdout().lock());
     let mut open: Option<(Edn, Vec<Edn>)> = None;

@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::output::json;
 
 pub async fn run(client: &Client, arguments: &PullArguments) -> Outcome {
-    let read = read(&arguments.view, None);
+    let read = read(&arguments.view, None)?;
     let entities = [arguments.entity.clone()];
     let values = client
         .pull(&arguments.database, &arguments.pattern, &entities, &read)

@@ -18,7 +18,7 @@ pub async fn run(client: &Client, arguments: &QueryArguments) -> Outcome {
     if let Some(file) = &arguments.args_file {
         args.extend(forms_of(&text_of(file)?)?);
     }
-    let mut read = read(&arguments.view, Some(&arguments.page));
+    let mut read = read(&arguments.view, Some(&arguments.page))?;
     read.options.want_stats = arguments.stats;
     let in_query = |error| Failure::in_source(error, &arguments.query);
     let mut results =

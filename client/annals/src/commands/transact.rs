@@ -1,11 +1,11 @@
 //! `annals transact`: each top-level vector of the input is one transaction, committed in order; stops at the first
-//! refusal. With `--id` the input is one transaction, and sending it again answers the report of the first time.
+//! refusal. `--dry-run` commits none. With `--id` the input is one transaction, and sending it again answers the report of the first time.
 
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use annals_client::{Client, DEFAULT_TIMEOUT, TxId};
+use annals_client::{Client, DEFAULT_TIMEOUT, Read as Reading, TxId, With};
 use annals_edn::reader::Forms;
 use annals_edn::{Code, Error, Span};
 
@@ -20,6 +20,9 @@ pub async fn run(client: &Client, arguments: &TransactArguments) -> Outcome {
         let message = "one id is for one transaction, and the input has several";
         return Err(Error::new(Code::InvalidArgument, message).into());
     }
+    if arguments.dry_run {
+        return speculate(client, &arguments.database, &source).await;
+    }
     for form in Forms::new(&source) {
         let span = form.map_err(|error| Failure::in_source(error, &source))?.span;
         let text = &source[span.start as usize..span.end as usize];
@@ -33,6 +36,25 @@ pub async fn run(client: &Client, arguments: &TransactArguments) -> Outcome {
         std::io::stdout().write_all(line.as_bytes())?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Reports what every transaction of `source` would do after those before it.
+async fn speculate(client: &Client, database: &str, source: &str) -> Outcome {
+    let with = transactions(source)?.into_iter().fold(With::new(), With::and);
+    let (_, reports) = client.with(database, &Reading { with, ..Reading::default() }).await?;
+    for report in reports {
+        std::io::stdout().write_all(format!("{}\n", report.to_edn()).as_bytes())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The top-level forms of a text, each one transaction.
+pub fn transactions(source: &str) -> Result<Vec<String>, Failure> {
+    let form = |form: Result<annals_edn::Edn, Error>| {
+        let span = form.map_err(|error| Failure::in_source(error, source))?.span;
+        Ok(source[span.start as usize..span.end as usize].to_string())
+    };
+    Forms::new(source).map(form).collect()
 }
 
 /// The text of a file, or of standard input for `-`.

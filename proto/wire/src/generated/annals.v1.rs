@@ -692,7 +692,7 @@ impl TextKind {
         }
     }
 }
-/// A database value: a database, a view of it, and how fresh it must be.
+/// A database value: a database, how fresh it must be, what it would be after some transactions, and a view of that.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DatabaseValue {
     #[prost(string, tag = "1")]
@@ -704,6 +704,13 @@ pub struct DatabaseValue {
     pub view: ::core::option::Option<View>,
     #[prost(message, optional, tag = "4")]
     pub read_level: ::core::option::Option<ReadLevel>,
+    /// EDN: tx-data of transactions that are applied in this order before the view, for this request only. At most 64.
+    #[prost(string, repeated, tag = "5")]
+    pub with: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The clock that they go by, milliseconds since 1970-01-01T00:00:00Z; the server's where absent. With it, the same
+    /// request at the same t means the same value.
+    #[prost(sint64, optional, tag = "6")]
+    pub with_instant_ms: ::core::option::Option<i64>,
 }
 /// As-of, then since, then history; absent parts do not apply.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2203,6 +2210,24 @@ pub struct PullResponse {
     pub values: ::prost::alloc::vec::Vec<Value>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WithRequest {
+    #[prost(message, optional, tag = "1")]
+    pub database: ::core::option::Option<DatabaseValue>,
+    #[prost(uint32, tag = "2")]
+    pub timeout_ms: u32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct WithResponse {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub incarnation: ::prost::bytes::Bytes,
+    /// The basis that the first of them follows.
+    #[prost(uint64, tag = "2")]
+    pub basis_t: u64,
+    /// One a transaction, without lineage.
+    #[prost(message, repeated, tag = "3")]
+    pub reports: ::prost::alloc::vec::Vec<TransactionReport>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DatomsRequest {
     #[prost(message, optional, tag = "1")]
     pub database: ::core::option::Option<DatabaseValue>,
@@ -2483,6 +2508,28 @@ pub mod query_service_client {
                 .insert(GrpcMethod::new("annals.v1.QueryService", "Pull"));
             self.inner.unary(req, path, codec).await
         }
+        /// What the transactions of a database value's `with` would do. Nothing is written.
+        pub async fn with(
+            &mut self,
+            request: impl tonic::IntoRequest<super::WithRequest>,
+        ) -> std::result::Result<tonic::Response<super::WithResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/annals.v1.QueryService/With",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("annals.v1.QueryService", "With"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Datoms of an index, in index order.
         pub async fn datoms(
             &mut self,
@@ -2569,6 +2616,11 @@ pub mod query_service_server {
             &self,
             request: tonic::Request<super::PullRequest>,
         ) -> std::result::Result<tonic::Response<super::PullResponse>, tonic::Status>;
+        /// What the transactions of a database value's `with` would do. Nothing is written.
+        async fn with(
+            &self,
+            request: tonic::Request<super::WithRequest>,
+        ) -> std::result::Result<tonic::Response<super::WithResponse>, tonic::Status>;
         /// Server streaming response type for the Datoms method.
         type DatomsStream: tonic::codegen::tokio_stream::Stream<
                 Item = std::result::Result<super::DatomsResponse, tonic::Status>,
@@ -2785,6 +2837,49 @@ pub mod query_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = PullSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/annals.v1.QueryService/With" => {
+                    #[allow(non_camel_case_types)]
+                    struct WithSvc<T: QueryService>(pub Arc<T>);
+                    impl<T: QueryService> tonic::server::UnaryService<super::WithRequest>
+                    for WithSvc<T> {
+                        type Response = super::WithResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::WithRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as QueryService>::with(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = WithSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
