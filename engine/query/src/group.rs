@@ -26,6 +26,8 @@ pub(crate) struct Grouping<'g> {
     pub distinct: bool,
     /// for `rand` and `sample`
     pub seed: u64,
+    /// whether to go on
+    pub check: order::Check<'g>,
 }
 
 /// True for an aggregate that draws at random.
@@ -60,7 +62,7 @@ impl Grouping<'_> {
     /// # Errors
     /// What an aggregate refuses.
     pub(crate) fn apply(&self, cols: Vec<Col>, rows: usize) -> Result<(Vec<DatumColumn>, usize), Error> {
-        let (cols, rows) = self.distinct_rows(cols, rows);
+        let (cols, rows) = self.distinct_rows(cols, rows)?;
         let is_key = |i: &usize| !matches!(self.elements[*i], FindElem::Aggregate { .. });
         let by: Vec<usize> = (0..self.elements.len()).filter(is_key).map(|i| self.find[i]).collect();
         let keys: Vec<&Col> = by.iter().map(|column| &cols[*column]).collect();
@@ -93,13 +95,13 @@ impl Grouping<'_> {
         Ok((columns, first.len()))
     }
 
-    fn distinct_rows(&self, cols: Vec<Col>, rows: usize) -> (Vec<Col>, usize) {
+    fn distinct_rows(&self, cols: Vec<Col>, rows: usize) -> Result<(Vec<Col>, usize), Error> {
         let random = self.elements.iter().any(is_random);
         if self.distinct && !random {
-            return (cols, rows);
+            return Ok((cols, rows));
         }
         let picked: Vec<u32> = if random {
-            order::sorted(&cols, rows, self.keys, true)
+            order::sorted(&cols, rows, self.keys, true, self.check)?
         } else {
             let data: Vec<&Col> = cols.iter().filter(|col| col.is_data()).collect();
             let mut picked = Vec::with_capacity(rows);
@@ -114,6 +116,6 @@ impl Grouping<'_> {
             Col::Data(data) => Col::Data(data.gather(&picked)),
             other => other,
         };
-        (cols.into_iter().map(gather).collect(), picked.len())
+        Ok((cols.into_iter().map(gather).collect(), picked.len()))
     }
 }

@@ -10,10 +10,14 @@
 use std::cmp::Ordering;
 
 use annals_db::{Column, ValueRef};
+use annals_edn::Error;
 
 use crate::datum::DatumColumn;
 use crate::run::frame::Col;
 use crate::run::keys;
+
+/// Rows that are sorted between two looks at the cancel flag.
+const CHUNK: usize = 1 << 16;
 
 /// One key of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,16 +37,28 @@ impl SortKey {
     }
 }
 
+/// Asked now and then whether to go on.
+pub(crate) type Check<'c> = &'c dyn Fn() -> Result<(), Error>;
+
 /// The rows of `cols` in order; with `distinct`, one of each set of identical rows.
-pub(crate) fn sorted(cols: &[Col], rows: usize, keys: &[SortKey], distinct: bool) -> Vec<u32> {
+///
+/// # Errors
+/// Those of `check`, which is asked after every [`CHUNK`] rows or so.
+pub(crate) fn sorted(
+    cols: &[Col],
+    rows: usize,
+    keys: &[SortKey],
+    distinct: bool,
+    check: Check<'_>,
+) -> Result<Vec<u32>, Error> {
     let mut order: Vec<(u64, u32)> = (0..rows as u32).map(|row| (0, row)).collect();
-    let sorter = Sorter { cols, keys };
-    sorter.sort(&mut order, 0);
+    let sorter = Sorter { cols, keys, check };
+    sorter.sort(&mut order, 0)?;
     let mut result: Vec<u32> = order.into_iter().map(|(_, row)| row).collect();
     if distinct {
         result.dedup_by(|later, first| same_row(cols, *first as usize, *later as usize));
     }
-    result
+    Ok(result)
 }
 
 /// True when two rows are identical in every column.
@@ -53,47 +69,96 @@ pub(crate) fn same_row(cols: &[Col], x: usize, y: usize) -> bool {
 struct Sorter<'a> {
     cols: &'a [Col],
     keys: &'a [SortKey],
+    check: Check<'a>,
 }
 
 impl Sorter<'_> {
     /// Sorts `order`, whose rows are equal by the keys before `depth`.
-    fn sort(&self, order: &mut [(u64, u32)], depth: usize) {
+    fn sort(&self, order: &mut [(u64, u32)], depth: usize) -> Result<(), Error> {
         if order.len() < 2 {
-            return;
+            return Ok(());
         }
         let Some(key) = self.keys.get(depth) else { return self.sort_by_scale(order) };
         let col = &self.cols[key.column];
         if !col.is_data() {
             return self.sort(order, depth + 1);
         }
+        let whole = |x: &(u64, u32), y: &(u64, u32)| compare(col, key, x.1, y.1);
         let exact = encode(col, key, order);
         match exact {
-            Some(true) => sort_codes(order),
+            Some(true) => self.sort_codes(order)?,
             Some(false) => {
-                sort_codes(order);
-                for_ties(order, |run| run.sort_by(|x, y| compare(col, key, x.1, y.1)));
+                self.sort_codes(order)?;
+                for_ties(order, |run| self.sort_slice(run, whole))?;
             }
-            None => {
-                order.sort_by(|x, y| compare(col, key, x.1, y.1));
-                number_runs(order, |x, y| compare(col, key, x, y) == Ordering::Equal);
-            }
+            None => self.sort_slice(order, whole)?,
         }
-        if exact == Some(false) {
+        if exact != Some(true) {
             number_runs(order, |x, y| compare(col, key, x, y) == Ordering::Equal);
         }
-        for_ties(order, |run| self.sort(run, depth + 1));
+        for_ties(order, |run| self.sort(run, depth + 1))
     }
 
     /// The last tie-break: decimals by scale.
-    fn sort_by_scale(&self, order: &mut [(u64, u32)]) {
+    fn sort_by_scale(&self, order: &mut [(u64, u32)]) -> Result<(), Error> {
         if !self.cols.iter().any(is_mixed) {
-            return;
+            return Ok(());
         }
-        order.sort_by(|x, y| {
+        self.sort_slice(order, |x, y| {
             let columns = self.cols.iter().filter(|col| is_mixed(col));
             let mut orders = columns.map(|col| col.get(x.1 as usize).cmp_index(&col.get(y.1 as usize)));
             orders.find(|order| *order != Ordering::Equal).unwrap_or(Ordering::Equal)
-        });
+        })
+    }
+
+    fn sort_codes(&self, order: &mut [(u64, u32)]) -> Result<(), Error> {
+        if order.is_sorted() {
+            return Ok(());
+        }
+        if order.len() <= CHUNK {
+            order.sort_unstable();
+            return Ok(());
+        }
+        self.sort_slice(order, Ord::cmp)
+    }
+
+    /// A stable sort that can be stopped: chunks are sorted, then merged two by two.
+    fn sort_slice(
+        &self,
+        order: &mut [(u64, u32)],
+        compare: impl Fn(&(u64, u32), &(u64, u32)) -> Ordering,
+    ) -> Result<(), Error> {
+        for chunk in order.chunks_mut(CHUNK) {
+            chunk.sort_by(&compare);
+            if chunk.len() == CHUNK {
+                (self.check)()?;
+            }
+        }
+        let mut size = CHUNK;
+        let mut merged: Vec<(u64, u32)> = Vec::new();
+        while size < order.len() {
+            merged.clear();
+            for pair in order.chunks(size * 2) {
+                let (mut left, mut right) = pair.split_at(size.min(pair.len()));
+                while let (Some(x), Some(y)) = (left.first(), right.first()) {
+                    if compare(x, y).is_le() {
+                        merged.push(*x);
+                        left = &left[1..];
+                    } else {
+                        merged.push(*y);
+                        right = &right[1..];
+                    }
+                    if merged.len().is_multiple_of(CHUNK) {
+                        (self.check)()?;
+                    }
+                }
+                merged.extend_from_slice(left);
+                merged.extend_from_slice(right);
+            }
+            order.copy_from_slice(&merged);
+            size *= 2;
+        }
+        Ok(())
     }
 }
 
@@ -101,23 +166,21 @@ fn is_mixed(col: &Col) -> bool {
     matches!(col, Col::Data(DatumColumn::Any(_) | DatumColumn::Stored(Column::Mixed(_))))
 }
 
-fn sort_codes(order: &mut [(u64, u32)]) {
-    if !order.is_sorted() {
-        order.sort_unstable();
-    }
-}
-
 /// Calls `each` with every run of two or more equal codes.
-fn for_ties(order: &mut [(u64, u32)], mut each: impl FnMut(&mut [(u64, u32)])) {
+fn for_ties(
+    order: &mut [(u64, u32)],
+    mut each: impl FnMut(&mut [(u64, u32)]) -> Result<(), Error>,
+) -> Result<(), Error> {
     let mut start = 0;
     while start < order.len() {
         let code = order[start].0;
         let len = order[start..].iter().take_while(|(other, _)| *other == code).count();
         if len > 1 {
-            each(&mut order[start..start + len]);
+            each(&mut order[start..start + len])?;
         }
         start += len;
     }
+    Ok(())
 }
 
 /// Gives every run of rows that `equal` joins a code of its own.
@@ -207,6 +270,10 @@ mod tests {
     use super::*;
     use crate::datum::Datum;
 
+    fn sorted(cols: &[Col], rows: usize, keys: &[SortKey], distinct: bool) -> Vec<u32> {
+        super::sorted(cols, rows, keys, distinct, &|| Ok(())).expect("nobody stops it")
+    }
+
     fn column(data: Vec<Datum>) -> Col {
         Col::Data(DatumColumn::from_data(data))
     }
@@ -235,5 +302,20 @@ mod tests {
     fn negative_numbers_come_first() {
         let cols = [column([5, -3, 0, i64::MIN, i64::MAX].map(Datum::long).to_vec())];
         assert_eq!(sorted(&cols, 5, &[SortKey::index(0)], true), [3, 1, 2, 0, 4]);
+    }
+
+    #[test]
+    fn a_long_sort_is_whole_and_can_be_stopped() {
+        let count = CHUNK * 3 + 17;
+        let data = (0..count as i64).map(|i| Datum::long(i * 7919 % 100_003)).collect();
+        let cols = [column(data)];
+        let found = sorted(&cols, count, &[SortKey::index(0)], false);
+        let keys: Vec<Datum> = found.iter().map(|row| cols[0].get(*row as usize)).collect();
+        assert!(keys.windows(2).all(|pair| pair[0].cmp_index(&pair[1]).is_le()));
+        let mut rows = found;
+        rows.sort_unstable();
+        assert!(rows.iter().enumerate().all(|(i, row)| i == *row as usize));
+        let stop = || Err(Error::new(annals_edn::Code::Cancelled, "stop"));
+        assert!(super::sorted(&cols, count, &[SortKey::index(0)], false, &stop).is_err());
     }
 }

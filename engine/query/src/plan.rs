@@ -1,9 +1,9 @@
 //! Planning: checked query to logical form, logical form to steps.
 //!
 //! Reading order: [`logic`] the logical form, [`lower`] how it is made, [`physical`] the steps, [`estimate`] counts,
-//! [`cost`] candidates, [`search`] the order of nodes, [`emit`] steps from it, [`distinct`] proofs of distinctness, [`point`] queries
-//! about one entity,
-//! [`closure`] and [`demand`] recursive rules, [`vars`] sets of variables, [`explain`] a plan as text.
+//! [`cost`] candidates, [`search`] the order of nodes, [`emit`] steps from it, [`distinct`] proofs of distinctness,
+//! [`point`] queries about one entity, [`closure`], [`demand`] and [`tail`] recursive rules, [`vars`] sets of variables,
+//! [`explain`] a plan as text.
 
 pub(crate) mod closure;
 pub(crate) mod cost;
@@ -17,4 +17,5 @@ pub(crate) mod lower;
 pub(crate) mod physical;
 pub(crate) mod point;
 pub(crate) mod search;
+pub(crate) mod tail;
 pub(crate) mod vars;

@@ -253,7 +253,10 @@ impl<'a> Rows<'a> {
             return Ok((cols.iter().map(|col| frame::spread(col, rows)).collect(), rows));
         }
         self.refuse_marked(&frame.marks)?;
-        let order = order::sorted(&cols, frame.rows, &self.shape.keys, !self.shape.distinct);
+        let order = {
+            let check = || self.env.check();
+            order::sorted(&cols, frame.rows, &self.shape.keys, !self.shape.distinct, &check)?
+        };
         let columns = cols.iter().map(|col| pick(col, &order)).collect();
         Ok((columns, order.len()))
     }
@@ -276,7 +279,7 @@ impl<'a> Rows<'a> {
             self.state = self.aggregate(cols, all.rows)?;
             return Ok(());
         }
-        let order = order::sorted(&cols, all.rows, &self.shape.keys, false);
+        let order = order::sorted(&cols, all.rows, &self.shape.keys, false, &|| self.env.check())?;
         let mut kept: Vec<u32> = Vec::with_capacity(order.len());
         let mut marks = all.marks;
         for row in order {
@@ -309,6 +312,7 @@ impl<'a> Rows<'a> {
             keys: &self.shape.keys,
             distinct: self.shape.distinct,
             seed: self.shape.seed,
+            check: &|| self.env.check(),
         };
         let (columns, rows) = groups.apply(cols, rows)?;
         let cols: Vec<Col> = columns.iter().cloned().map(Col::Data).collect();
@@ -326,7 +330,7 @@ impl<'a> Rows<'a> {
             });
             keys.extend(at.map(SortKey::index));
         }
-        let order = order::sorted(&cols, rows, &keys, false);
+        let order = order::sorted(&cols, rows, &keys, false, &|| self.env.check())?;
         Ok(State::Sorted(columns, order, 0))
     }
 

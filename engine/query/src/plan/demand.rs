@@ -3,7 +3,7 @@
 //! The demand transformation ("magic sets"): what a call binds seeds the demand; every rule of an answer table starts
 //! from its demand, and every recursive call in a body adds to the demand of the table that it reads. It works whichever
 //! way a rule is written, because what is bound before a call is found by connection, not by the written order. A call
-//! that binds nothing evaluates the rule whole. Each rule that reads tables becomes one version for each table it reads,
+//! that binds nothing evaluates the rule whole. Where every call comes last there is a better form ([`super::tail`]). Each rule that reads tables becomes one version for each table it reads,
 //! which takes that table's newest rows, the ones before it whole and the ones after it without the newest.
 
 use std::collections::VecDeque;
@@ -48,10 +48,10 @@ impl Tables {
 }
 
 /// A rule before it is planned.
-struct Draft {
-    table: usize,
-    head: Vec<VarId>,
-    body: Conj,
+pub(super) struct Draft {
+    pub(super) table: usize,
+    pub(super) head: Vec<VarId>,
+    pub(super) body: Conj,
 }
 
 impl Search<'_, '_> {
@@ -62,6 +62,14 @@ impl Search<'_, '_> {
         goal: usize,
         bound: &[bool],
     ) -> Result<FixPlan, Error> {
+        let tail = self.dice.as_mut().is_none_or(|dice| dice.roll(2) == 0);
+        if let Some(form) = tail.then(|| self.tail_form(program, goal, bound)).flatten() {
+            let mut rules = Vec::new();
+            for draft in form.drafts {
+                self.versions(draft, &mut rules)?;
+            }
+            return Ok(FixPlan { arities: form.arities, demand: Some(1), rules });
+        }
         let mut tables = Tables { known: Vec::new(), arities: Vec::new(), open: VecDeque::new() };
         let (_, demand) = tables.of(goal, bound, program.preds[goal].arity);
         let mut drafts = Vec::new();
@@ -146,7 +154,7 @@ impl Search<'_, '_> {
 }
 
 /// Moves to `done` every node that is connected with what is known (or all that can run, with nothing demanded).
-fn absorb(left: &mut Vec<&Node>, known: &mut VarSet, done: &mut Conj, all: bool) {
+pub(super) fn absorb(left: &mut Vec<&Node>, known: &mut VarSet, done: &mut Conj, all: bool) {
     loop {
         let ready = |node: &&Node| {
             let vars = node.vars();

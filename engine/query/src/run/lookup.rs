@@ -35,7 +35,7 @@ impl Map for LookupMap {
         let StepKind::Lookup(lookup) = &self.step.kind else { return Ok(frame) };
         let Some(key) = key_var(lookup) else { return Ok(frame) };
         let ask = Ask::new(&frame, &lookup.pattern, key, &self.step.keep);
-        let keys = Keys::of(frame.col(key), frame.rows);
+        let keys = Keys::of(run, frame.col(key), frame.rows)?;
         let source = run.env.source(lookup.pattern.source);
         let source = source.ok_or_else(|| Error::new(Code::InvalidDataSource, "no such source"))?;
         let found = source.lookup(&ask.request, ask.by, &keys.distinct);
@@ -169,10 +169,10 @@ struct Keys {
 }
 
 impl Keys {
-    fn of(col: &Col, rows: usize) -> Keys {
+    fn of(run: Run<'_, '_>, col: &Col, rows: usize) -> Result<Keys, Error> {
         match keys::ints(col) {
-            Some(ints) => Keys::integers(ints.to_vec(rows)),
-            None => Keys::values(col, rows),
+            Some(ints) => Ok(Keys::integers(ints.to_vec(rows))),
+            None => Keys::values(run, col, rows),
         }
     }
 
@@ -196,10 +196,10 @@ impl Keys {
         Keys { distinct: Column::Ref(distinct).into(), of_row: Some(of_row) }
     }
 
-    fn values(col: &Col, rows: usize) -> Keys {
+    fn values(run: Run<'_, '_>, col: &Col, rows: usize) -> Result<Keys, Error> {
         let data = crate::run::frame::spread(col, rows);
         let cols = [Col::Data(data.clone())];
-        let order = order::sorted(&cols, rows, &[SortKey::index(0)], false);
+        let order = order::sorted(&cols, rows, &[SortKey::index(0)], false, &|| run.env.check())?;
         let mut of_row = vec![0; rows];
         let mut first: Vec<u32> = Vec::new();
         for row in order {
@@ -211,7 +211,7 @@ impl Keys {
             }
             of_row[row as usize] = first.len() as u32 - 1;
         }
-        Keys { distinct: data.gather(&first), of_row: Some(of_row) }
+        Ok(Keys { distinct: data.gather(&first), of_row: Some(of_row) })
     }
 
     /// True when every row found exactly one answer.

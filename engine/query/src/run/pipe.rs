@@ -34,8 +34,26 @@ pub(crate) struct Pipe<'a> {
     before: Vec<(Arc<Step>, Box<dyn Map>)>,
     scan: Option<(Arc<Step>, Option<Open<'a>>)>,
     after: Vec<(Arc<Step>, Box<dyn Map>)>,
+    /// rows that have yet to go through the steps from a number on, the next ones last
+    pending: Vec<Pending>,
     start: Option<Datum>,
 }
+
+/// A frame too large for one step, taken in pieces.
+struct Pending {
+    step: usize,
+    frame: Frame,
+    from: usize,
+}
+
+/// The most rows that a step is given at a time.
+const PIECE: usize = 8192;
+/// The most rows that a step should make of a piece: what lies between two looks at the cancel flag.
+const MADE: u64 = 1 << 17;
+/// Rows for a step that is thought to multiply them, until it is known by how much.
+const FIRST_PIECE: usize = 64;
+/// What is thought to multiply.
+const MULTIPLIES: f64 = 8.0;
 
 /// A scan under way.
 struct Open<'a> {
@@ -56,6 +74,7 @@ impl<'a> Pipe<'a> {
             before: maps(&pipeline.steps[..at]),
             scan: pipeline.steps.get(at).map(|step| (step.clone(), None)),
             after: maps(pipeline.steps.get(at + 1..).unwrap_or(&[])),
+            pending: Vec::new(),
             start,
         }
     }
@@ -66,18 +85,54 @@ impl<'a> Pipe<'a> {
     /// Of sources and budgets, and `CANCELLED`.
     pub(crate) fn next(&mut self, run: Run<'_, 'a>) -> Result<Option<Frame>, Error> {
         loop {
-            let scan = self.scan.as_ref().map(|(step, _)| step.id);
-            let pulled = run.env.check().and_then(|()| self.pull(run));
-            let Some(mut frame) = pulled.map_err(|error| blame(error, scan))? else { return Ok(None) };
-            for (step, map) in &mut self.after {
-                if frame.rows == 0 {
+            let Some((mut at, mut frame)) = self.piece(run)? else { return Ok(None) };
+            while at < self.after.len() && frame.rows > 0 {
+                if frame.rows > self.most(run, at) {
+                    self.pending.push(Pending { step: at, frame, from: 0 });
+                    frame = Frame::empty(0);
                     break;
                 }
+                let (step, map) = &mut self.after[at];
                 frame = pass(run, step, map.as_mut(), frame)?;
+                at += 1;
             }
             if frame.rows > 0 {
                 return Ok(Some(frame));
             }
+        }
+    }
+
+    /// The next rows, and the number of the step that they go on with.
+    fn piece(&mut self, run: Run<'_, 'a>) -> Result<Option<(usize, Frame)>, Error> {
+        let Some(Pending { step, frame, from }) = self.pending.pop() else {
+            let scan = self.scan.as_ref().map(|(step, _)| step.id);
+            let pulled = run.env.check().and_then(|()| self.pull(run));
+            return Ok(pulled.map_err(|error| blame(error, scan))?.map(|frame| (0, frame)));
+        };
+        let to = frame.rows.min(from + self.most(run, step));
+        let rows: Vec<u32> = (from as u32..to as u32).collect();
+        let all = (0..frame.cols.len() as u32).map(VarId).collect();
+        let piece = frame.gather(&rows, &all);
+        if to < frame.rows {
+            self.pending.push(Pending { step, frame, from: to });
+        }
+        Ok(Some((step, piece)))
+    }
+
+    /// How many rows step number `at` is given at a time: fewer if it multiplies them.
+    fn most(&self, run: Run<'_, '_>, at: usize) -> usize {
+        let step = &self.after[at].0;
+        let before = match at.checked_sub(1) {
+            Some(before) => self.after[before].0.rows,
+            None => self.scan.as_ref().map_or(1.0, |(scan, _)| scan.rows),
+        };
+        match run.env.counters.borrow().steps.get(step.id) {
+            Some(&(taken, made)) if taken > 0 => {
+                let fit = MADE.saturating_mul(taken) / made.max(1);
+                usize::try_from(fit).unwrap_or(usize::MAX).clamp(1, PIECE)
+            }
+            _ if step.rows > before.max(1.0) * MULTIPLIES => FIRST_PIECE,
+            _ => PIECE,
         }
     }
 

@@ -106,3 +106,31 @@ fn negation_of_a_recursive_rule_is_evaluated_after_it() {
     let missed = answer(&db, missed, &rules).expect("it runs").len();
     assert_eq!(reached + missed, all);
 }
+
+#[test]
+fn a_long_chain_costs_its_length_from_either_end() {
+    const LENGTH: usize = 2_000;
+    let links: Vec<String> = (0..LENGTH)
+        .map(|i| format!("{{:db/id \"n{i}\" :p/email \"n{i}@x\" :p/boss \"n{}\"}}", i + 1))
+        .collect();
+    let end = format!("{{:db/id \"n{LENGTH}\" :p/email \"n{LENGTH}@x\"}}");
+    let db = crate::support::apply(&people(1), &format!("[{} {end}]", links.join(" ")));
+    let chains = [RIGHT, LEFT, DOUBLE, MUTUAL].map(|rules| rules.replace(":p/friend", ":p/boss"));
+    for rules in chains {
+        let queries = [
+            ("[:find ?y :in $ % ?m :where [?x :p/email ?m] (r ?x ?y)]", "n0@x".to_owned()),
+            ("[:find ?x :in $ % ?m :where [?y :p/email ?m] (r ?x ?y)]", format!("n{LENGTH}@x")),
+        ];
+        for (query, email) in queries {
+            let args = arguments(&db, &format!("{rules} {email:?}"));
+            let mut rows = prepared(query, &args).run(&args, QueryCtx::default()).expect("it starts");
+            let mut found = 0;
+            while let Some(batch) = rows.next().expect("it runs") {
+                found += batch.rows;
+            }
+            assert_eq!(found, LENGTH, "{rules}");
+            let work = rows.counters().datoms + rows.counters().produced;
+            assert!(work < 20 * LENGTH as u64, "{work} rows of work: {query} {rules}");
+        }
+    }
+}

@@ -102,6 +102,19 @@ fn a_cancelled_query_stops() {
 }
 
 #[test]
+fn a_step_that_multiplies_is_given_few_rows_at_a_time() {
+    let db = people(3_000);
+    let args = arguments(&db, "");
+    // Nine million pairs, of which a reader takes the first ones.
+    let prepared = prepared("[:find ?x ?y :where [?x :p/age _] [?y :p/size _]]", &args);
+    let mut rows = prepared.run(&args, QueryCtx::default()).expect("it starts");
+    let first = rows.next().expect("it runs").expect("there are rows");
+    assert!(first.rows > 0);
+    let produced = rows.counters().produced;
+    assert!(produced < 1_000_000, "{produced} rows were made before the first were given out");
+}
+
+#[test]
 fn budgets_name_the_limit() {
     let db = people(2_000);
     let args = arguments(&db, "");
