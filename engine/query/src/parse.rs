@@ -57,8 +57,11 @@ pub fn parse(form: &Edn) -> Result<Query, Error> {
 /// Parses a query given as text.
 ///
 /// # Errors
-/// As [`parse`].
+/// As [`parse`]; `QUERY_EMPTY` for text without a form.
 pub fn parse_text(text: &str) -> Result<Query, Error> {
+    if annals_edn::Forms::new(text).next().is_none() {
+        return Err(Error::new(Code::QueryEmpty, "the query is empty").hint("write [:find … :where …]"));
+    }
     let form = annals_edn::read_one(text)?;
     match form.node {
         Node::Str(_) => Err(invalid(form.span, "a query is a vector or a map, not text in text")),

@@ -279,6 +279,32 @@ fn is_test(file: &Path) -> bool {
 }
 
 #[test]
+fn every_error_code_is_said_somewhere() {
+    let table = fs::read_to_string(root().join("engine/edn/src/error/code.rs")).expect("the table of codes");
+    let named = |line: &str| {
+        let (name, rest) = line.trim().split_once(" => \"")?;
+        (rest.ends_with("\",") && name.chars().all(char::is_alphanumeric)).then(|| name.to_owned())
+    };
+    let codes: Vec<String> = table.lines().filter_map(named).collect();
+    assert!(codes.len() > 100, "{} codes were found", codes.len());
+    let is_source = |file: &PathBuf| !is_test(file) && !file.ends_with("error/code.rs");
+    let sources: Vec<String> = sources()
+        .iter()
+        .filter(|file| is_source(file))
+        .filter_map(|file| fs::read_to_string(file).ok())
+        .collect();
+    let said = |code: &String| {
+        let name = format!("Code::{code}");
+        let whole = |rest: &str| !rest.starts_with(|c: char| c.is_alphanumeric());
+        sources
+            .iter()
+            .any(|source| source.match_indices(&name).any(|(at, _)| whole(&source[at + name.len()..])))
+    };
+    let silent: Vec<&String> = codes.iter().filter(|code| !said(code)).collect();
+    assert!(silent.is_empty(), "codes that nothing says: {silent:?}");
+}
+
+#[test]
 fn files_have_headers_and_lengths() {
     let mut wrong = Vec::new();
     for file in sources() {

@@ -357,9 +357,6 @@ codes! {
         FileNotFound => "FILE_NOT_FOUND",
             "A file does not exist or cannot be read.",
             "Check the path.";
-        TransactionNotFound => "TX_NOT_FOUND",
-            "No transaction has that id, as far as the answering member knows.",
-            "It was never committed, or is still under way: ask again, or send the same bytes under the same id.";
     }
     Conflict {
         CasFailed => "CAS_FAILED",

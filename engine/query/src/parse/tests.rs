@@ -83,3 +83,11 @@ fn what_is_malformed_is_refused_where_it_stands() {
     assert_eq!(hint("[:find ?e :where [(strr 1) ?e]]").as_deref(), Some("did you mean str?"));
     assert_eq!(hint("[:find ?e :whre [?e :a]]").as_deref(), Some("did you mean :where?"));
 }
+
+#[test]
+fn a_query_without_a_form_is_empty() {
+    for text in ["", "  \n", "; only a comment", "#_[:find ?e]"] {
+        assert_eq!(parse_text(text).expect_err(text).code(), Code::QueryEmpty, "{text:?}");
+    }
+    assert_eq!(parse_text("[:find").expect_err("cut").code(), Code::EdnUnexpectedEof);
+}
