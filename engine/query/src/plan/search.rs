@@ -19,7 +19,7 @@ use super::physical::{Pipeline, Plan};
 use super::vars::VarSet;
 
 /// How many partial orders of one length go on, by the number of nodes.
-const BEAMS: [(usize, usize); 3] = [(10, 24), (24, 12), (64, 4)];
+const BEAMS: [(usize, usize); 3] = [(7, 24), (24, 12), (64, 4)];
 /// The same where a pipeline stands inside another.
 const INNER_BEAM: usize = 6;
 
