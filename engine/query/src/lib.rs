@@ -31,7 +31,7 @@ pub use ast::Query;
 pub use bind::Argument;
 pub use check::{CheckedQuery, Given, InputShape, Role, check};
 pub use datum::{Datum, DatumColumn};
-pub use parse::{parse, parse_text};
+pub use parse::{parse, parse_inputs, parse_text};
 pub use prepare::Prepared;
 pub use pull::{IndexPull, Pattern, Pull, index_pull, pull_many};
 pub use rows::{Position, RowBatch, Rows};

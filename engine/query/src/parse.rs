@@ -12,7 +12,7 @@ mod sections;
 
 use annals_edn::{Code, Edn, Error, Node, Span, Symbol};
 
-use crate::ast::Query;
+use crate::ast::{Find, FindShape, Query};
 use names::Names;
 use sections::Sections;
 
@@ -47,6 +47,39 @@ pub fn parse(form: &Edn) -> Result<Query, Error> {
         order_by,
         limit,
         offset,
+        vars: names.vars,
+        sources: names.sources,
+        constants: names.constants,
+        rules: Vec::new(),
+    })
+}
+
+/// Only what a query takes: its inputs and sources. Nothing else of it is looked at, which may call functions that only
+/// a database knows.
+///
+/// # Errors
+/// As [`parse`], of its sections and of `:in`.
+pub fn parse_inputs(form: &Edn) -> Result<Query, Error> {
+    let held;
+    let form = match &form.node {
+        Node::Str(text) => {
+            held = annals_edn::read_one(text)?;
+            &held
+        }
+        _ => form,
+    };
+    let sections = Sections::of(form)?;
+    let mut names = Names::default();
+    let inputs = inputs::parse(&sections, &mut names)?;
+    Ok(Query {
+        find: Find { shape: FindShape::Relation, elements: Vec::new() },
+        return_map: None,
+        with: Vec::new(),
+        inputs,
+        clauses: Vec::new(),
+        order_by: Vec::new(),
+        limit: None,
+        offset: 0,
         vars: names.vars,
         sources: names.sources,
         constants: names.constants,

@@ -6,13 +6,13 @@
 use std::sync::{Arc, Mutex, OnceLock};
 
 use annals_db::Incarnation;
-use annals_edn::{Edn, Error, Node as Form};
+use annals_edn::{Code, Edn, Error, Node as Form};
 use rustc_hash::FxHashMap;
 
 use crate::ast::{Input, Query, VarId};
 use crate::bind::{self, Argument, Bound};
 use crate::check::{CheckedQuery, InputShape, check};
-use crate::parse::parse;
+use crate::parse::{parse, parse_inputs};
 use crate::plan::estimate::{CountKey, Statistics};
 use crate::plan::explain;
 use crate::plan::logic::Logic;
@@ -23,6 +23,7 @@ use crate::plan::search::{self, Dice};
 use crate::plan::vars::VarSet;
 use crate::rows::{Position, Rows};
 use crate::run::context::QueryCtx;
+use crate::stored::link::{Linked, link};
 
 /// The most plans that are kept for one query.
 const MAX_PLANS: usize = 64;
@@ -32,6 +33,8 @@ pub struct Prepared {
     checked: Arc<CheckedQuery>,
     logic: Logic,
     shapes: Vec<Shape>,
+    /// the stored functions that it calls, by number of the argument they are in
+    stored: Vec<(usize, annals_db::Function)>,
     plans: Mutex<Plans>,
     /// the one plan of a query about one entity
     point: Option<OnceLock<Arc<Plan>>>,
@@ -57,11 +60,7 @@ impl Prepared {
     /// # Errors
     /// Whatever is wrong with the query before it runs, with span and hint.
     pub fn new(query: &Edn, args: &[Argument]) -> Result<Prepared, Error> {
-        let parsed = match &query.node {
-            Form::Str(text) => crate::parse::parse_text(text)?,
-            _ => parse(query)?,
-        };
-        let rules = rules(&parsed, args);
+        let Parsed { query: parsed, rules, stored } = parsed(query, args)?;
         let shape = |argument: &Argument| match argument {
             Argument::Db(db) => InputShape::Db(db.schema().clone()),
             _ => InputShape::Data,
@@ -71,13 +70,14 @@ impl Prepared {
         let logic = lower(&checked, &bind::databases(&checked.query, args))?;
         let shapes = shapes(&parsed, args);
         let point = is_point(&logic).then(OnceLock::new);
-        Ok(Prepared { checked, logic, shapes, plans: Mutex::default(), point })
+        Ok(Prepared { checked, logic, shapes, stored, plans: Mutex::default(), point })
     }
 
     /// True when the query can run on `args` as it is; otherwise prepare it anew.
     #[must_use]
     pub fn fits(&self, args: &[Argument]) -> bool {
-        args.len() == self.shapes.len()
+        Linked::still_holds(&self.stored, args)
+            && args.len() == self.shapes.len()
             && args
                 .iter()
                 .enumerate()
@@ -216,6 +216,42 @@ fn key(statistics: &mut Statistics<'_>, asked: &[CountKey], bound: &Bound<'_>) -
         key.push((rows.rows as u64 + 1).ilog2() as u8);
     }
     Ok(key)
+}
+
+/// A query and its rules with calls of stored functions spelled out.
+struct Parsed {
+    query: Query,
+    rules: Option<Edn>,
+    stored: Vec<(usize, annals_db::Function)>,
+}
+
+fn parsed(query: &Edn, args: &[Argument]) -> Result<Parsed, Error> {
+    let held;
+    let form = match &query.node {
+        Form::Str(text) => {
+            held = annals_edn::read_one(text)?;
+            &held
+        }
+        _ => query,
+    };
+    let parsed = match (&query.node, &form.node) {
+        // It says that text in text is no query.
+        (Form::Str(text), Form::Str(_)) => crate::parse::parse_text(text),
+        _ => parse(form),
+    };
+    let mut rules = match &parsed {
+        Ok(parsed) => rules(parsed, args),
+        Err(error) if error.code() == Code::UnknownFunction => rules(&parse_inputs(form)?, args),
+        Err(_) => None,
+    };
+    let linked = match &parsed {
+        Err(error) if error.code() != Code::UnknownFunction => None,
+        _ => link(form, &mut rules, args)?,
+    };
+    match linked {
+        Some(Linked { query, found }) => Ok(Parsed { query: parse(&query)?, rules, stored: found }),
+        None => Ok(Parsed { query: parsed?, rules, stored: Vec::new() }),
+    }
 }
 
 fn rules(query: &Query, args: &[Argument]) -> Option<Edn> {

@@ -200,7 +200,11 @@ impl<'a> Rows<'a> {
     /// What the run has done so far.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        self.env.counters.borrow().clone()
+        let mut counters = self.env.counters.borrow().clone();
+        let (datoms, produced) = self.env.nested.spent();
+        counters.datoms += datoms;
+        counters.produced += produced;
+        counters
     }
 
     /// Pulls once; columns of the basis in order, or `None` when there is nothing to give out yet.

@@ -4,10 +4,12 @@
 //! which is the business of the transaction. Called by the transactor and by speculation. It owns compiled bodies, by
 //! their text. Everything is bounded by the fuel of the call.
 //!
-//! Reading order: [`body`] the grammar, [`ask`] the queries of a body, [`template`] forms with variables.
+//! Reading order: [`body`] the grammar, [`ask`] the queries of a body, [`template`] forms with variables, [`link`] calls in
+//! queries.
 
 mod ask;
 mod body;
+pub(crate) mod link;
 mod template;
 
 use std::sync::{Arc, Mutex, PoisonError};

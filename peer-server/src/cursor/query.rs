@@ -48,7 +48,8 @@ pub async fn ask(
     let query = match &prepared {
         Some(prepared) => &prepared.checked().query,
         None => {
-            parsed = query::parse_text(&request.query)?;
+            // What it calls may be known to its databases only.
+            parsed = query::parse_inputs(&read_one(&request.query)?)?;
             &parsed
         }
     };

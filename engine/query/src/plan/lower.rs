@@ -305,7 +305,10 @@ impl Lowering<'_> {
     fn call(&mut self, call: &ast::Call, scope: &mut Scope) -> Call {
         let arg = |arg: &Arg| match arg {
             Arg::Var(var) => CallArg::Var(self.var(*var, &mut scope.names, scope.open)),
-            Arg::Const(id) if call.function == Function::Query && call.args.first() == Some(arg) => {
+            Arg::Const(id)
+                if call.function == Function::Query
+                    && (call.args.first() == Some(arg) || is_rules(self.query.constant(*id))) =>
+            {
                 CallArg::Form(Arc::new(self.query.constant(*id).clone()))
             }
             Arg::Const(id) => CallArg::Var(self.constant(*id)),
@@ -434,4 +437,15 @@ fn calls_table(body: &Conj) -> bool {
         Node::Or(or) => or.branches.iter().any(calls_table),
         _ => false,
     })
+}
+
+/// A vector of rules, `[[(name ?x) …] …]`: as a datum it would forget which parts were lists.
+fn is_rules(form: &annals_edn::Edn) -> bool {
+    use annals_edn::Node::{List, Vector};
+    let Vector(rules) = &form.node else { return false };
+    let head = |rule: &annals_edn::Edn| match &rule.node {
+        Vector(parts) => parts.first().is_some_and(|head| matches!(head.node, List(_))),
+        _ => false,
+    };
+    rules.first().is_some_and(head)
 }

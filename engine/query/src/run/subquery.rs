@@ -1,5 +1,8 @@
 //! Nested queries: `[(q '[:find …] $ ?x) ?result]`.
 
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+
 use annals_edn::{Code, Edn, Error};
 
 use crate::ast::FindShape;
@@ -15,6 +18,10 @@ const MAX_DEPTH: usize = 16;
 /// Runs nested queries under the flag and the budgets of the outer one.
 pub(crate) struct Subqueries<'a> {
     ctx: QueryCtx<'a>,
+    /// the query that was run last, as it is asked once a row
+    last: RefCell<Option<(Edn, Arc<Prepared>)>>,
+    /// rows read and produced: all nested queries of a run share its budgets
+    spent: Cell<(u64, u64)>,
 }
 
 thread_local! {
@@ -45,11 +52,54 @@ impl Drop for Level {
 impl<'a> Subqueries<'a> {
     /// Under this context.
     pub(crate) fn new(ctx: QueryCtx<'a>) -> Subqueries<'a> {
-        Subqueries { ctx }
+        Subqueries { ctx, last: RefCell::default(), spent: Cell::default() }
+    }
+}
+
+impl Subqueries<'_> {
+    fn prepared(&self, query: &Edn, args: &[Argument]) -> Result<Arc<Prepared>, Error> {
+        if let Some((known, prepared)) = &*self.last.borrow()
+            && known == query
+            && prepared.fits(args)
+        {
+            return Ok(prepared.clone());
+        }
+        let prepared = Arc::new(Prepared::new(query, args)?);
+        *self.last.borrow_mut() = Some((query.clone(), prepared.clone()));
+        Ok(prepared)
+    }
+
+    fn rows(&self, prepared: &Prepared, args: &[Argument]) -> Result<Vec<Vec<Datum>>, Error> {
+        let (datoms, produced) = self.spent.get();
+        let mut ctx = self.ctx;
+        ctx.limits.datoms = ctx.limits.datoms.saturating_sub(datoms);
+        ctx.limits.rows = ctx.limits.rows.saturating_sub(produced);
+        let mut rows = prepared.run(args, ctx)?;
+        let mut all: Vec<Vec<Datum>> = Vec::new();
+        let end = loop {
+            match rows.next() {
+                Ok(Some(batch)) => {
+                    all.extend(
+                        (0..batch.rows)
+                            .map(|i| batch.columns.iter().map(|col| col.get(i)).collect::<Vec<_>>()),
+                    );
+                }
+                Ok(None) => break Ok(all),
+                Err(error) => break Err(error),
+            }
+        };
+        let counters = rows.counters();
+        // A call costs something even where it finds nothing.
+        self.spent.set((datoms + counters.datoms, produced + counters.produced + 1));
+        end
     }
 }
 
 impl Nested for Subqueries<'_> {
+    fn spent(&self) -> (u64, u64) {
+        self.spent.get()
+    }
+
     fn run(&self, query: &Edn, args: &[Operand<'_>]) -> Result<Datum, Error> {
         let _level = Level::enter()?;
         let argument = |operand: &Operand<'_>| match operand {
@@ -60,12 +110,8 @@ impl Nested for Subqueries<'_> {
         };
         let args: Result<Vec<Argument>, Error> = args.iter().map(argument).collect();
         let args = args?;
-        let prepared = Prepared::new(query, &args)?;
-        let mut rows = prepared.run(&args, self.ctx)?;
-        let mut all: Vec<Vec<Datum>> = Vec::new();
-        while let Some(batch) = rows.next()? {
-            all.extend((0..batch.rows).map(|i| batch.columns.iter().map(|col| col.get(i)).collect()));
-        }
+        let prepared = self.prepared(query, &args)?;
+        let all = self.rows(&prepared, &args)?;
         let first = |mut all: Vec<Vec<Datum>>| if all.is_empty() { None } else { Some(all.swap_remove(0)) };
         Ok(match prepared.checked().query.find.shape {
             FindShape::Relation => Datum::set(all.into_iter().map(Datum::vector).collect()),

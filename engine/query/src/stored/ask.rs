@@ -8,6 +8,7 @@ use annals_edn::{Code, Edn, Error, Node, Symbol};
 use rustc_hash::FxHashSet;
 
 use super::body::Param;
+use super::link::calls_unknown;
 use super::template::variables;
 use crate::answer::Shaper;
 use crate::ast::{Arg, Clause, VarId};
@@ -97,10 +98,24 @@ impl Ask {
 
     /// Everything that can be wrong with the query before it runs.
     pub(super) fn verify(&self, schema: &Arc<Schema>) -> Result<(), Error> {
-        let parsed = parse(&self.query)?;
+        let parsed = match parse(&self.query) {
+            // What it calls may be written in the same transaction, or later.
+            Err(error) if error.code() == Code::UnknownFunction && calls_unknown(&self.query) => {
+                return Ok(());
+            }
+            parsed => parsed?,
+        };
+        if self.rules.as_ref().is_some_and(calls_unknown) {
+            return Ok(());
+        }
         let mut shapes = vec![InputShape::Db(schema.clone())];
         shapes.resize(1 + usize::from(self.rules.is_some()) + self.params.len(), InputShape::Data);
         check(&parsed, self.rules.as_ref(), &shapes).map(drop)
+    }
+
+    /// What the query is given beside the database, of the arguments of a call: rules, then those that it asks about.
+    pub(super) fn arguments<'a>(&'a self, args: &'a [Edn]) -> impl Iterator<Item = Edn> + 'a {
+        self.rules.iter().cloned().chain(self.params.iter().map(|(at, _)| args[*at].clone()))
     }
 
     /// Whether there is an answer.
