@@ -1,7 +1,7 @@
 //! The subscription: one stream from one transactor at a time, taken up at another when it breaks.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use annals_edn::{Code, Error};
 use annals_transport::{ConnectOptions, TlsIdentity};
@@ -26,6 +26,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// The most bytes of one feed message: a batch is 1 MiB, a large transaction travels alone.
 const MESSAGE_BYTES: usize = 64 << 20;
+/// While frames come, how old what the transactors know of this peer may become. Heartbeats do the rest.
+const ACKNOWLEDGE_EVERY: Duration = Duration::from_millis(50);
 /// Acknowledgements that may wait to be sent.
 const OUTGOING: usize = 8;
 
@@ -88,8 +90,14 @@ impl Feed {
         let answer = tokio::time::timeout(SILENCE, client.subscribe(ReceiverStream::new(receive))).await;
         let mut stream =
             answer.map_err(|_| silent(endpoint))?.map_err(|status| from_status(&status))?.into_inner();
+        let mut acknowledged = Instant::now();
         while let Some(message) = self.next(endpoint, &mut stream).await? {
-            if let Some(reply) = self.take(endpoint, message)? {
+            let mut reply = self.take(endpoint, message)?;
+            if reply.is_none() && acknowledged.elapsed() >= ACKNOWLEDGE_EVERY {
+                reply = Some(self.acknowledgement());
+            }
+            if let Some(reply) = reply {
+                acknowledged = Instant::now();
                 // A full queue only delays an acknowledgement; the next one says the same and more.
                 let _ = send.try_send(reply);
             }

@@ -3,8 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use annals_db::bootstrap::attr;
 use annals_db::segment::{Build, Hash};
-use annals_db::{AttrId, Context, Db, EntityId, Functions, Incarnation, Limits, Options, TxBody, transact};
+use annals_db::{
+    AttrId, Context, DatomRef, Db, EntityId, Functions, Incarnation, Limits, Options, TxBody, ValueRef,
+    transact,
+};
 use annals_edn::{Code, Error};
 use annals_store::Store;
 use annals_wire::db::DatomChunk;
@@ -115,6 +119,10 @@ impl Engine for DbEngine {
         let names = names_at(value, &body)?;
         let ident = |a: AttrId| names.get(&a).cloned().unwrap_or_default();
         let mut datoms = DatomChunk::new();
+        // Not among the body's datoms: the transaction table holds it.
+        let (e, v) = (EntityId::of_tx(body.t), ValueRef::Instant(body.instant));
+        let instant = DatomRef { e, a: attr::TX_INSTANT, v, t: body.t, added: true };
+        datoms.push(instant, |_| ":db/txInstant".to_owned());
         body.datoms.iter().for_each(|datom| datoms.push(datom.as_ref(), ident));
         let tempid = |(name, e): &(Arc<str>, EntityId)| v1::Tempid { name: name.to_string(), entity: e.0 };
         Ok(v1::TransactionReport {

@@ -100,8 +100,9 @@ impl Attempts<'_> {
         self.failed += 1;
         let all_failed = self.failed.is_multiple_of(self.pool.endpoints.len().max(1));
         let pause = if all_failed { self.pause } else { Duration::ZERO };
-        // A certificate that is not trusted now will not be later.
-        let hopeless = all_failed && from_status(&status).code() == Code::Unauthenticated;
+        // A certificate that is not trusted now will not be later; a basis that no endpoint has is not being waited for.
+        let code = from_status(&status).code();
+        let hopeless = all_failed && matches!(code, Code::Unauthenticated | Code::BasisNotReached);
         if hopeless || self.left() <= pause {
             return Err(self.gave_up(&status));
         }

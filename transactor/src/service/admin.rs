@@ -64,7 +64,7 @@ impl<E: Engine> Service<E> {
             Ok(Ok(answer)) => Ok(answer.into_inner()),
             _ => Err(v1::ProcessStatus {
                 id: id.to_string(),
-                role: v1::ProcessRole::Follower.into(),
+                role: v1::ProcessRole::Unspecified.into(),
                 endpoint: member.addr,
                 ..v1::ProcessStatus::default()
             }),

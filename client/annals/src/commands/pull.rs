@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use annals_client::Client;
-use annals_edn::{Edn, Node};
+use annals_edn::{Code, Edn, Node};
 
 use crate::args::{PullArguments, PullFormat};
 use crate::commands::{Outcome, read};
@@ -13,10 +13,16 @@ use crate::output::json;
 pub async fn run(client: &Client, arguments: &PullArguments) -> Outcome {
     let read = read(&arguments.view, None)?;
     let entities = [arguments.entity.clone()];
-    let values = client
-        .pull(&arguments.database, &arguments.pattern, &entities, &read)
-        .await
-        .map_err(|error| Failure::in_source(error, &arguments.pattern))?;
+    let values =
+        client.pull(&arguments.database, &arguments.pattern, &entities, &read).await.map_err(|error| {
+            match error.code() {
+                // The entity is a text of its own, which the span does not tell from the pattern.
+                Code::NotAnEntity | Code::InvalidLookupRef | Code::LookupRefAttrNotUnique => {
+                    Failure::in_source(error, &arguments.entity)
+                }
+                _ => Failure::in_source(error, &arguments.pattern),
+            }
+        })?;
     let value = values.into_iter().next().unwrap_or(Edn::new(Node::Nil));
     match arguments.format {
         PullFormat::Edn => println!("{value}"),

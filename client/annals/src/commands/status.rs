@@ -80,11 +80,7 @@ fn print_table(status: &v1::StatusResponse) {
                 }
             })
             .collect();
-        let role = if process.reachable {
-            role(process).to_string()
-        } else {
-            format!("{} (unreachable)", role(process))
-        };
+        let role = if process.reachable { role(process).to_string() } else { "unreachable".to_string() };
         let pid = if process.pid == 0 { String::new() } else { process.pid.to_string() };
         table.add_row([
             process.id.clone(),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use annals_edn::Error;
+use annals_edn::{Code, Error};
 use annals_peer_server::PeerServer;
 use annals_transactor::config::Config;
 use annals_transactor::engine_db::DbEngine;
@@ -20,6 +20,7 @@ pub struct Parts {
 
 /// Starts both. They become ready in their own time.
 pub async fn start(layout: &Layout, arguments: &DevArguments) -> Result<Parts, Error> {
+    check_free(&arguments.listen)?;
     let members = config::transactors(layout, 1)?;
     let mut transactor = Config::read(&members[0].config)?;
     if arguments.memory {
@@ -32,6 +33,14 @@ pub async fn start(layout: &Layout, arguments: &DevArguments) -> Result<Parts, E
     let peers = config::peers(layout, 1, &arguments.listen, &addresses)?;
     let server = PeerServer::start(annals_peer_server::Config::load(&peers[0].config)?).await?;
     Ok(Parts { transactor, server })
+}
+
+/// Refuses an address in use before anything is started or written for it.
+fn check_free(listen: &str) -> Result<(), Error> {
+    std::net::TcpListener::bind(listen).map(drop).map_err(|error| {
+        Error::new(Code::Config, format!("cannot listen on {listen}: {error}"))
+            .hint("choose another with --listen HOST:PORT; port 0 takes any free one")
+    })
 }
 
 impl Parts {
