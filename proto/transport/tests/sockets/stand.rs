@@ -151,6 +151,10 @@ impl QueryService for Echo {
         Ok(Response::new(v1::PullResponse { values, ..Default::default() }))
     }
 
+    async fn with(&self, _: Request<v1::WithRequest>) -> Result<Response<v1::WithResponse>, Status> {
+        Ok(Response::new(v1::WithResponse::default()))
+    }
+
     async fn datoms(&self, _: Request<v1::DatomsRequest>) -> Result<Response<Self::DatomsStream>, Status> {
         Ok(Response::new(Box::pin(tokio_stream::empty())))
     }
