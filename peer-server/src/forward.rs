@@ -4,6 +4,8 @@
 //! is sent again, bytes unopened, while that is safe: it carries the client's id, so it is applied once however often
 //! it arrives.
 
+mod stream;
+
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -21,6 +23,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 /// The most bytes of one answer: a report holds a transaction's datoms.
 pub(crate) const MESSAGE_BYTES: usize = 64 << 20;
+
+pub use stream::Responses;
 
 /// Channels to the transactors, made on first use.
 pub struct Forward {

@@ -65,6 +65,7 @@ impl PeerServer {
             functions: Arc::default(),
             plans: Arc::default(),
             workers: Workers::new(WORKERS),
+            draining: server.readiness().draining(),
         });
         let handle = server.serve(routes(shared))?;
         let certificates = tokio::spawn(identity.watch(CERTIFICATE_INTERVAL));

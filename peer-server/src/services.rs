@@ -8,7 +8,7 @@ mod transact;
 use std::sync::Arc;
 
 use annals_peer::Peer;
-use annals_transport::Routes;
+use annals_transport::{CancellationToken, Routes};
 use annals_wire::v1::admin_service_server::AdminServiceServer;
 use annals_wire::v1::database_service_server::DatabaseServiceServer;
 use annals_wire::v1::query_service_server::QueryServiceServer;
@@ -41,6 +41,8 @@ pub struct Shared {
     pub plans: Arc<Plans>,
     /// what runs results
     pub workers: Workers,
+    /// cancelled when the server drains: streams of transactions end then
+    pub draining: CancellationToken,
 }
 
 /// The services of a peer server.

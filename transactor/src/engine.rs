@@ -127,9 +127,15 @@ pub trait Engine: Send + Sync + 'static {
         Err(Error::new(Code::Unsupported, "this engine builds no index"))
     }
 
-    /// What a client is told of a committed transaction; `value` is any later value of the same database.
+    /// What a client is told of a committed transaction, with its datoms if asked for; `value` is any later value of
+    /// the same database.
     ///
     /// # Errors
     /// The body is damaged.
-    fn report(&self, value: &Self::Value, receipt: &Receipt) -> Result<v1::TransactionReport, Error>;
+    fn report(
+        &self,
+        value: &Self::Value,
+        receipt: &Receipt,
+        datoms: bool,
+    ) -> Result<v1::TransactionReport, Error>;
 }

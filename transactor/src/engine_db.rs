@@ -114,27 +114,34 @@ impl Engine for DbEngine {
         Ok(value)
     }
 
-    fn report(&self, value: &Db, receipt: &Receipt) -> Result<v1::TransactionReport, Error> {
-        let body = TxBody::decode(&receipt.body)?;
-        let names = names_at(value, &body)?;
-        let ident = |a: AttrId| names.get(&a).cloned().unwrap_or_default();
-        let mut datoms = DatomChunk::new();
-        // Not among the body's datoms: the transaction table holds it.
-        let (e, v) = (EntityId::of_tx(body.t), ValueRef::Instant(body.instant));
-        let instant = DatomRef { e, a: attr::TX_INSTANT, v, t: body.t, added: true };
-        datoms.push(instant, |_| ":db/txInstant".to_owned());
-        body.datoms.iter().for_each(|datom| datoms.push(datom.as_ref(), ident));
+    fn report(&self, value: &Db, receipt: &Receipt, datoms: bool) -> Result<v1::TransactionReport, Error> {
+        let head = TxBody::head(&receipt.body)?;
         let tempid = |(name, e): &(Arc<str>, EntityId)| v1::Tempid { name: name.to_string(), entity: e.0 };
         Ok(v1::TransactionReport {
             incarnation: Bytes::copy_from_slice(&receipt.incarnation.0.to_be_bytes()),
-            t: body.t.0,
-            tx: EntityId::of_tx(body.t).0,
-            instant_ms: body.instant,
-            tempids: body.tempids.iter().map(tempid).collect(),
-            datoms: Some(datoms.finish()),
+            t: head.t.0,
+            tx: EntityId::of_tx(head.t).0,
+            instant_ms: head.instant,
+            tempids: head.tempids.iter().map(tempid).collect(),
+            datoms: datoms.then(|| datom_chunk(value, &receipt.body)).transpose()?,
             lineage: receipt.lineage.map_or_else(Bytes::new, |lineage| Bytes::copy_from_slice(&lineage.0)),
+            datom_count: head.datom_count as u64,
         })
     }
+}
+
+/// A transaction's datoms as columns.
+fn datom_chunk(value: &Db, body: &Bytes) -> Result<v1::Chunk, Error> {
+    let body = TxBody::decode(body)?;
+    let names = names_at(value, &body)?;
+    let ident = |a: AttrId| names.get(&a).cloned().unwrap_or_default();
+    let mut datoms = DatomChunk::new();
+    // Not among the body's datoms: the transaction table holds it.
+    let (e, v) = (EntityId::of_tx(body.t), ValueRef::Instant(body.instant));
+    let instant = DatomRef { e, a: attr::TX_INSTANT, v, t: body.t, added: true };
+    datoms.push(instant, |_| ":db/txInstant".to_owned());
+    body.datoms.iter().for_each(|datom| datoms.push(datom.as_ref(), ident));
+    Ok(datoms.finish())
 }
 
 /// What the attributes of `body` were called when it was decided: a resend answers the report of the first time.

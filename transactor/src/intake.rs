@@ -13,6 +13,7 @@
 //! It stops with [`Intake::stop`]; requests that have no answer by then get none but `UNKNOWN_OUTCOME`.
 
 mod actor;
+mod chain;
 mod gate;
 mod opener;
 mod pending;
@@ -40,6 +41,7 @@ use actor::Actor;
 use gate::Gate;
 use workers::Workers;
 
+pub use chain::Chain;
 pub use gate::{Epoch, Phase};
 pub(crate) use settle::unknown_outcome;
 
@@ -70,6 +72,16 @@ pub struct Receipt {
 /// What a request comes to.
 pub type Answer = Result<Receipt, Error>;
 
+/// A request of a stream, handed in.
+#[derive(Debug)]
+pub enum Submitted {
+    /// In line behind what its stream handed in before.
+    Queued(oneshot::Receiver<Answer>),
+    /// Under way already by another call, whose answer it shares. It stands in that call's place in line: a stream
+    /// hands in nothing more before the answer is there.
+    Joined(oneshot::Receiver<Answer>),
+}
+
 /// The writer of one member. Clones share it.
 pub struct Intake<E: Engine> {
     shared: Arc<Shared<E>>,
@@ -93,7 +105,7 @@ pub(crate) struct Shared<E: Engine> {
 }
 
 impl<E: Engine> Intake<E> {
-    /// Starts evaluators, submitter, settler and the task that opens epochs. Call on the runtime that shall run them.
+    /// Starts evaluators, submitter, settler and the task that opens epochs. Call on the runtime that shall run that.
     #[must_use]
     pub fn start(
         engine: Arc<E>,
@@ -113,8 +125,9 @@ impl<E: Engine> Intake<E> {
             max_novelty_bytes,
         });
         workers::spawn(&shared, evaluators);
-        let settlements = settle::spawn(Arc::clone(&shared));
-        submit::spawn(Arc::clone(&shared), raft.clone(), sections_rx, settlements);
+        // On Raft's own threads: the way from the evaluator to the log and back takes no further hop.
+        let settlements = settle::spawn(Arc::clone(&shared), &raft);
+        submit::spawn(Arc::clone(&shared), &raft, sections_rx, settlements);
         opener::spawn(Arc::clone(&shared), raft);
         Self { shared }
     }
@@ -129,6 +142,31 @@ impl<E: Engine> Intake<E> {
         incarnation: Incarnation,
         request: Request,
     ) -> Result<oneshot::Receiver<Answer>, Error> {
+        self.enter(incarnation, request, None).map(|(answer, _)| answer)
+    }
+
+    /// The same as the next request of a stream: it is evaluated behind those that the stream handed in before, and not
+    /// at all once one of them is answered otherwise than by a commit. One caller a chain, one database a chain.
+    ///
+    /// # Errors
+    /// As [`Intake::submit`].
+    pub fn submit_in(
+        &self,
+        chain: &Chain,
+        incarnation: Incarnation,
+        request: Request,
+    ) -> Result<Submitted, Error> {
+        let (answer, new) = self.enter(incarnation, request, Some(chain.clone()))?;
+        Ok(if new { Submitted::Queued(answer) } else { Submitted::Joined(answer) })
+    }
+
+    /// The receiver of the answer, and whether the request is new.
+    fn enter(
+        &self,
+        incarnation: Incarnation,
+        request: Request,
+        chain: Option<Chain>,
+    ) -> Result<(oneshot::Receiver<Answer>, bool), Error> {
         let size = request.tx_data.len();
         if size > MAX_REQUEST_BYTES {
             let message = format!("transaction of {size} bytes is over the limit of {MAX_REQUEST_BYTES}");
@@ -144,11 +182,12 @@ impl<E: Engine> Intake<E> {
         }
         let actor = self.shared.actor(incarnation)?;
         let (waiter, answer) = oneshot::channel();
-        if actor.enter(request, waiter)? {
+        let new = actor.enter(request, chain, waiter)?;
+        if new {
             waiting.keep();
             self.shared.workers.schedule(&actor);
         }
-        Ok(answer)
+        Ok((answer, new))
     }
 
     /// How long a caller should hold back before its next request: nothing up to a quarter of the most novelty there

@@ -16,6 +16,7 @@ mod types;
 mod wire;
 
 pub use grpc::{Channels, Connect, Purpose};
+pub(crate) use host::not_leader;
 pub use host::{Outcome, RaftConfig, RaftHandle, RaftStatus, Role};
 pub use identity::DATA_FORMAT;
 pub use server::RaftServer;

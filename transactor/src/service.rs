@@ -4,6 +4,7 @@ mod admin;
 mod database;
 mod feed;
 mod led;
+mod stream;
 mod transact;
 
 use std::time::Duration;
@@ -40,13 +41,13 @@ pub struct ProcessInfo {
     pub version: &'static str,
 }
 
-/// All services of a member. `draining` ends the feeds.
+/// All services of a member. `draining` ends the feeds and the streams of transactions.
 #[must_use]
 pub fn routes<E: Engine>(group: &Group<E>, draining: CancellationToken) -> Routes {
     let raft = RaftServiceServer::new(RaftServer::new(group.parts().raft.clone()))
         .max_decoding_message_size(MAX_RAFT_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_RAFT_MESSAGE_BYTES);
-    let transact = TransactServiceServer::new(transact::Service::new(group.clone()))
+    let transact = TransactServiceServer::new(transact::Service::new(group.clone(), draining.clone()))
         .max_decoding_message_size(MAX_CALL_BYTES)
         .max_encoding_message_size(MAX_RAFT_MESSAGE_BYTES);
     let database = DatabaseServiceServer::new(database::Service::new(group.clone()));

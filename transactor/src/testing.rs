@@ -150,7 +150,7 @@ impl Engine for Sums {
         Ok(Some(Known { t, request_hash, body }))
     }
 
-    fn report(&self, _: &Sum, receipt: &Receipt) -> Result<v1::TransactionReport, Error> {
+    fn report(&self, _: &Sum, receipt: &Receipt, _: bool) -> Result<v1::TransactionReport, Error> {
         Ok(v1::TransactionReport { t: receipt.t, ..v1::TransactionReport::default() })
     }
 }

@@ -23,7 +23,7 @@ use crate::with::With;
 /// How long a call may take when the caller says nothing.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 /// The most bytes of one message a client accepts. Servers cap chunks at 1 MiB.
-const MESSAGE_BYTES: usize = 64 << 20;
+pub(crate) const MESSAGE_BYTES: usize = 64 << 20;
 
 /// A client of one cluster. Clones share connections.
 #[derive(Clone)]

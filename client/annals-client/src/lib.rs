@@ -6,13 +6,15 @@
 //! connection an endpoint, opened on first use. Every call has a deadline; dropping a [`Results`] cancels its query.
 //!
 //! Layout: [`profile`] where to connect and as whom, [`pool`] connections with failover, [`client`] the calls,
-//! [`results`] result streams, [`answer`] rows in the shape of the find spec, [`mod@transact`], [`with`] speculation.
+//! [`results`] result streams, [`answer`] rows in the shape of the find spec, [`mod@transact`] transactions one by one,
+//! [`stream`] transactions in order, many under way, [`with`] speculation.
 
 pub mod answer;
 pub mod client;
 pub mod pool;
 pub mod profile;
 pub mod results;
+pub mod stream;
 pub mod transact;
 pub mod with;
 
@@ -20,6 +22,7 @@ pub use annals_edn::{Code, Edn, Error, Kind};
 pub use client::{Client, DEFAULT_TIMEOUT, Read};
 pub use profile::Profile;
 pub use results::{Results, Row};
+pub use stream::{Outcome, StreamOptions, TransactStream};
 pub use transact::{Report, TxId};
 pub use with::With;
 

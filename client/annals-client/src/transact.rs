@@ -59,8 +59,10 @@ pub struct Report {
     pub instant_ms: i64,
     /// tempids by name and what they became
     pub tempids: Vec<(String, u64)>,
-    /// `[e a v tx added]`, a as ident
+    /// `[e a v tx added]`, a as ident; empty where they were not asked for
     pub datoms: Vec<Edn>,
+    /// how many datoms there are
+    pub datom_count: u64,
     /// an earlier call had committed it
     pub replayed: bool,
 }
@@ -84,7 +86,7 @@ impl Report {
         ]))
     }
 
-    fn from_wire(response: v1::TransactResponse) -> Result<Report> {
+    pub(crate) fn from_wire(response: v1::TransactResponse) -> Result<Report> {
         let report =
             response.report.ok_or_else(|| Error::new(Code::Internal, "the answer holds no report"))?;
         Report::of(report, response.replayed)
@@ -96,9 +98,10 @@ impl Report {
             Some(rows) => rows_of(rows)?.into_iter().map(|row| Edn::new(Node::Vector(row))).collect(),
             None => Vec::new(),
         };
+        let datom_count = report.datom_count;
         let tempids = report.tempids.into_iter().map(|tempid| (tempid.name, tempid.entity)).collect();
         let (t, tx, instant_ms) = (report.t, report.tx, report.instant_ms);
-        Ok(Report { t, tx, instant_ms, tempids, datoms, replayed })
+        Ok(Report { t, tx, instant_ms, tempids, datoms, datom_count, replayed })
     }
 }
 
@@ -129,6 +132,7 @@ impl Client {
             tx_id: id.0.to_vec().into(),
             tx_data: tx_data.to_string(),
             timeout_ms: timeout.as_millis() as u32,
+            omit_datoms: false,
         };
         let answer = retry(&self.shared.peers, timeout, &request, |channel, request| async move {
             TransactServiceClient::new(channel).max_decoding_message_size(64 << 20).transact(request).await

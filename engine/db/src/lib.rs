@@ -31,7 +31,7 @@ pub use database::{Db, Incarnation, Options, Point, Scan, View};
 pub use datom::{Datom, DatomRef};
 pub use id::{AttrId, EntityId, Partition, T};
 pub use lineage::Lineage;
-pub use log::TxBody;
+pub use log::{TxBody, TxHead};
 pub use order::Index;
 pub use range::{Batch, Columns, Key, Probe, Range};
 pub use schema::{Attribute, Cardinality, Schema, Unique};

@@ -50,6 +50,25 @@ pub struct TxBody {
     pub datoms: Vec<Datom>,
 }
 
+/// Everything of a transaction but its datoms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TxHead {
+    /// its number
+    pub t: T,
+    /// `:db/txInstant`, milliseconds since 1970
+    pub instant: i64,
+    /// the transaction id that the client chose
+    pub client_id: Option<u128>,
+    /// 64-bit hash of the request bytes
+    pub request_hash: u64,
+    /// the database's entity counter after this transaction
+    pub next_counter: u64,
+    /// named tempids and what they became
+    pub tempids: Vec<(Arc<str>, EntityId)>,
+    /// how many datoms follow
+    pub datom_count: usize,
+}
+
 /// The only format there is.
 const FORMAT: u8 = 1;
 
@@ -95,27 +114,21 @@ impl TxBody {
     /// `FORMAT_UNSUPPORTED` for another format, `DATA_LOSS` on any other bytes.
     pub fn decode(bytes: &[u8]) -> Result<TxBody> {
         let mut reader = Reader::new(bytes);
-        let format = reader.u8()?;
-        if format != FORMAT {
-            let message = format!("transaction format {format} is not known here");
-            return Err(Error::new(Code::FormatUnsupported, message).with("format", format));
-        }
-        let t = T(reader.varint()?);
-        let instant = reader.zigzag()?;
-        let client_id = match reader.u8()? {
-            0 => None,
-            1 => Some(reader.u128()?),
-            _ => return Err(damaged("its client id is neither there nor missing")),
-        };
-        let (request_hash, next_counter) = (reader.u64()?, reader.varint()?);
-        let count = reader.count(2)?;
-        let tempids = (0..count).map(|_| Ok((reader.text()?.into(), entity(reader.varint()?)?)));
-        let tempids = tempids.collect::<Result<_>>()?;
-        let datoms = read_datoms(&mut reader, t)?;
+        let TxHead { t, instant, client_id, request_hash, next_counter, tempids, datom_count } =
+            read_head(&mut reader)?;
+        let datoms = read_datoms(&mut reader, t, datom_count)?;
         if reader.left() > 0 {
             return Err(damaged("it has more bytes than it needs"));
         }
         Ok(TxBody { t, instant, client_id, request_hash, next_counter, tempids, datoms })
+    }
+
+    /// Reads what stands before the datoms. O(tempids).
+    ///
+    /// # Errors
+    /// As [`TxBody::decode`]; damage among the datoms is not seen.
+    pub fn head(bytes: &[u8]) -> Result<TxHead> {
+        read_head(&mut Reader::new(bytes))
     }
 
     /// BLAKE3 of [`TxBody::encode`].
@@ -125,8 +138,28 @@ impl TxBody {
     }
 }
 
-fn read_datoms(reader: &mut Reader<'_>, t: T) -> Result<Vec<Datom>> {
-    let count = reader.count(3)?;
+fn read_head(reader: &mut Reader<'_>) -> Result<TxHead> {
+    let format = reader.u8()?;
+    if format != FORMAT {
+        let message = format!("transaction format {format} is not known here");
+        return Err(Error::new(Code::FormatUnsupported, message).with("format", format));
+    }
+    let t = T(reader.varint()?);
+    let instant = reader.zigzag()?;
+    let client_id = match reader.u8()? {
+        0 => None,
+        1 => Some(reader.u128()?),
+        _ => return Err(damaged("its client id is neither there nor missing")),
+    };
+    let (request_hash, next_counter) = (reader.u64()?, reader.varint()?);
+    let count = reader.count(2)?;
+    let tempids = (0..count).map(|_| Ok((reader.text()?.into(), entity(reader.varint()?)?)));
+    let tempids = tempids.collect::<Result<_>>()?;
+    let datom_count = reader.count(3)?;
+    Ok(TxHead { t, instant, client_id, request_hash, next_counter, tempids, datom_count })
+}
+
+fn read_datoms(reader: &mut Reader<'_>, t: T, count: usize) -> Result<Vec<Datom>> {
     let mut datoms: Vec<Datom> = Vec::with_capacity(count);
     for _ in 0..count {
         let head = reader.varint()?;
@@ -184,6 +217,9 @@ mod tests {
     fn a_transaction_comes_back_from_its_bytes() {
         for body in [body(), TxBody { client_id: None, tempids: vec![], datoms: vec![], ..body() }] {
             assert_eq!(TxBody::decode(&body.encode()).unwrap(), body);
+            let head = TxBody::head(&body.encode()).unwrap();
+            assert_eq!((head.t, head.instant, head.client_id), (body.t, body.instant, body.client_id));
+            assert_eq!((head.tempids, head.datom_count), (body.tempids, body.datoms.len()));
         }
     }
 

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use annals_wire::v1;
 use annals_wire::v1::transact_service_client::TransactServiceClient;
 use annals_wire::v1::transact_service_server::TransactService;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use super::Shared;
-use crate::forward::MESSAGE_BYTES;
+use crate::forward::{MESSAGE_BYTES, Responses};
 
 /// How long a transaction may take when the client says nothing.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
@@ -19,6 +19,8 @@ pub(super) struct Transactions(pub(super) Arc<Shared>);
 
 #[tonic::async_trait]
 impl TransactService for Transactions {
+    type TransactStreamStream = Responses;
+
     async fn transact(
         &self,
         request: Request<v1::TransactRequest>,
@@ -54,5 +56,13 @@ impl TransactService for Transactions {
             })
             .await?;
         Ok(Response::new(answer))
+    }
+
+    async fn transact_stream(
+        &self,
+        request: Request<Streaming<v1::TransactStreamRequest>>,
+    ) -> Result<Response<Responses>, Status> {
+        let draining = self.0.draining.clone();
+        self.0.forward.stream(request.into_inner(), draining).await.map(Response::new)
     }
 }

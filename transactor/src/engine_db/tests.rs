@@ -65,8 +65,11 @@ async fn people_come_back_after_a_restart() {
     let running = group(Some(dir.path())).await;
     transact(&running, 1, SCHEMA).await.unwrap();
     let ada = transact(&running, 2, r#"[{:db/id "ada" :p/name "Ada" :p/n 1}]"#).await.unwrap();
-    let report =
-        running.parts().engine.report(&running.database("people", None).unwrap().tip().value, &ada).unwrap();
+    let report = running
+        .parts()
+        .engine
+        .report(&running.database("people", None).unwrap().tip().value, &ada, true)
+        .unwrap();
     let entity = report.tempids[0].entity;
     let refused = transact(&running, 3, r#"[{:p/name "Ada"}]"#).await.unwrap_err();
     assert_eq!(refused.code(), Code::UniqueConflict);

@@ -11,6 +11,7 @@ use annals_edn::Error;
 use tokio::sync::oneshot;
 
 use super::Answer;
+use super::chain::Chain;
 use super::gate::Epoch;
 use super::pending::Pending;
 use crate::committed::Slot;
@@ -24,6 +25,8 @@ pub(super) struct Work {
     pub(super) request: Request,
     /// Its bytes count as waiting. Only on first arrival: what comes back was admitted already.
     pub(super) counted: bool,
+    /// The stream whose order it keeps.
+    pub(super) chain: Option<Chain>,
 }
 
 /// What the settler tells the actor of a section.
@@ -65,6 +68,8 @@ pub(super) struct Desk<E: Engine> {
     pub(super) queue: VecDeque<Work>,
     pub(super) speculation: Option<Speculation<E::Value>>,
     pub(super) gated: VecDeque<Gated>,
+    /// Streams of which a request is among the gated: what follows in them must wait with it.
+    pub(super) cut: Vec<Chain>,
     /// Sections handed to the submitter and not settled yet.
     pub(super) unsettled: usize,
     /// A section came back void: evaluate nothing before all are settled.
@@ -87,6 +92,7 @@ impl<E: Engine> Actor<E> {
             queue: VecDeque::new(),
             speculation: None,
             gated: VecDeque::new(),
+            cut: Vec::new(),
             unsettled: 0,
             poisoned: false,
         };
@@ -103,15 +109,28 @@ impl<E: Engine> Actor<E> {
     ///
     /// # Errors
     /// `TX_ID_REUSED`.
-    pub(super) fn enter(&self, request: Request, caller: oneshot::Sender<Answer>) -> Result<bool, Error> {
+    pub(super) fn enter(
+        &self,
+        request: Request,
+        chain: Option<Chain>,
+        caller: oneshot::Sender<Answer>,
+    ) -> Result<bool, Error> {
         if !self.pending.join(request.tx_id, request.request_hash, caller)? {
             return Ok(false);
         }
         let mut inbox = self.inbox();
         let order = inbox.next_order;
         inbox.next_order += 1;
-        inbox.arrivals.push_back(Work { order, request, counted: true });
+        inbox.arrivals.push_back(Work { order, request, counted: true, chain });
         Ok(true)
+    }
+
+    /// Answers all who wait for `work`. Anything but a commit ends its stream first.
+    pub(super) fn answer(&self, work: &Work, answer: Answer) {
+        if let (Err(_), Some(chain)) = (&answer, &work.chain) {
+            chain.end();
+        }
+        self.pending.answer(work.request.tx_id, answer);
     }
 
     pub(super) fn settle(&self, settled: Settled) {
@@ -168,9 +187,16 @@ impl<E: Engine> Desk<E> {
         self.queue = line.into();
     }
 
+    /// Whether something before it in its stream was refused, told or not.
+    pub(super) fn is_cut(&self, work: &Work) -> bool {
+        let cut = |chain: &Chain| chain.is_ended() || self.cut.iter().any(|cut| cut.is(chain));
+        work.chain.as_ref().is_some_and(cut)
+    }
+
     /// Forgets everything speculative; gated refusals will be judged again.
     pub(super) fn forget(&mut self) {
         self.speculation = None;
+        self.cut.clear();
         let gated = std::mem::take(&mut self.gated);
         self.put_back(gated.into_iter().map(|gated| gated.work).collect());
     }

@@ -13,7 +13,7 @@ use super::turn::Job;
 use super::{Shared, db_not_found};
 use crate::engine::Engine;
 use crate::machine::{CommandResult, SectionResult};
-use crate::raft::Outcome;
+use crate::raft::{Outcome, RaftHandle};
 
 /// An entry in flight.
 pub(super) struct Flight<E: Engine> {
@@ -31,9 +31,9 @@ enum Fate {
     Unknown,
 }
 
-pub(super) fn spawn<E: Engine>(shared: Arc<Shared<E>>) -> mpsc::Sender<Flight<E>> {
+pub(super) fn spawn<E: Engine>(shared: Arc<Shared<E>>, raft: &RaftHandle) -> mpsc::Sender<Flight<E>> {
     let (tx, mut flights) = mpsc::channel::<Flight<E>>(MAX_ENTRIES_IN_FLIGHT);
-    tokio::spawn(async move {
+    raft.spawn(async move {
         while let Some(flight) = flights.recv().await {
             let outcome = flight.outcome.await;
             land(&shared, flight.epoch, flight.jobs, outcome);
@@ -76,7 +76,7 @@ fn settle<E: Engine>(shared: &Shared<E>, job: Job<E>, fate: &Fate) {
     let settled = match fate {
         Fate::Committed => {
             for one in accepted {
-                actor.pending.answer(one.work.request.tx_id, Ok(one.receipt));
+                actor.answer(&one.work, Ok(one.receipt));
             }
             Settled::Committed
         }
@@ -88,7 +88,7 @@ fn settle<E: Engine>(shared: &Shared<E>, job: Job<E>, fate: &Fate) {
                 unknown_outcome()
             };
             for one in accepted {
-                actor.pending.answer(one.work.request.tx_id, Err(error.clone()));
+                actor.answer(&one.work, Err(error.clone()));
             }
             Settled::Answered
         }

@@ -252,3 +252,117 @@ async fn a_killed_process_loses_no_acknowledged_transaction() {
     assert!(acknowledged.len() >= 900);
     rig.stop().await;
 }
+
+/// Hands in transactions of one stream.
+fn submit_all(rig: &Rig, chain: &Chain, texts: &[(u128, &str)]) -> Vec<oneshot::Receiver<Answer>> {
+    let hand_in = |(id, text): &(u128, &str)| {
+        let request = Request::new(*id, Bytes::from((*text).to_owned()));
+        match rig.intake.submit_in(chain, DB, request).unwrap() {
+            Submitted::Queued(answer) => answer,
+            Submitted::Joined(_) => panic!("transaction {id} is under way already"),
+        }
+    };
+    texts.iter().map(hand_in).collect()
+}
+
+async fn codes(calls: Vec<oneshot::Receiver<Answer>>) -> Vec<Option<Code>> {
+    let mut codes = Vec::new();
+    for call in calls {
+        let answer = tokio::time::timeout(DEADLINE, call).await.unwrap().unwrap();
+        codes.push(answer.err().map(|error| error.code()));
+    }
+    codes
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_behind_a_refusal_of_a_stream_is_applied() {
+    let rig = Rig::start(None).await;
+    for round in 0..50 {
+        let (chain, first, before) = (Chain::default(), 1_000 * (round + 1), rig.total());
+        // Other calls stand between those of the stream, and are none of its business.
+        let others: Vec<_> = (0..3).map(|n| rig.submit(first + 100 + n, "add 10").unwrap()).collect();
+        let texts = [(first, "add 1"), (first + 1, "add 1"), (first + 2, "cas -1 0"), (first + 3, "add 1")];
+        let mut calls = submit_all(&rig, &chain, &texts);
+        let more = rig.submit(first + 200, "add 10").unwrap();
+        calls.extend(submit_all(&rig, &chain, &[(first + 4, "add 1")]));
+        let refused = [None, None, Some(Code::CasFailed), Some(Code::NotApplied), Some(Code::NotApplied)];
+        assert_eq!(codes(calls).await, refused);
+        assert!(chain.is_ended());
+        assert_eq!(codes(submit_all(&rig, &chain, &[(first + 5, "add 1")])).await, [Some(Code::NotApplied)]);
+        assert_eq!(codes(others.into_iter().chain([more]).collect()).await, [None; 4]);
+        assert_eq!(rig.total() - before, 42);
+        // What was not applied may be sent again, under the same id.
+        assert!(!rig.transact(first + 3, "add 1").await.unwrap().replayed);
+    }
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_keeps_its_order_through_poisoned_epochs() {
+    let rig = Rig::start(None).await;
+    for round in 0..5u128 {
+        let (chain, before) = (Chain::default(), rig.committed.get(DB).unwrap().t());
+        let mut calls = Vec::new();
+        for n in 0..500 {
+            let text = if n == 400 { "cas -1 0" } else { "add 1" };
+            calls.extend(submit_all(&rig, &chain, &[(1_000 * (round + 1) + n, text)]));
+            if n % 60 == 59 {
+                let epoch = rig.serving().await;
+                rig.intake.shared.gate.poison(epoch);
+            }
+        }
+        for (n, call) in (1..).zip(calls) {
+            let answer = tokio::time::timeout(DEADLINE, call).await.unwrap().unwrap();
+            match n {
+                ..=400 => assert_eq!(answer.unwrap().t, before + n, "out of order"),
+                401 => assert_eq!(answer.unwrap_err().code(), Code::CasFailed),
+                _ => assert_eq!(answer.unwrap_err().code(), Code::NotApplied),
+            }
+        }
+        assert_eq!(rig.committed.get(DB).unwrap().t(), before + 400);
+    }
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_that_was_turned_away_stays_so() {
+    let rig = Rig::start(None).await;
+    // The member leads all the time and opens an epoch at once, so it takes a few attempts to be turned away.
+    let (mut id, mut chain) = (1, Chain::default());
+    loop {
+        rig.intake.shared.gate.follow(None);
+        match codes(submit_all(&rig, &chain, &[(id, "add 0")])).await[0] {
+            Some(code) => break assert_eq!(code, Code::NotLeader),
+            None => (id, chain) = (id + 1, Chain::default()),
+        }
+    }
+    rig.serving().await;
+    // What comes behind in the same stream must not overtake the one that was turned away.
+    assert_eq!(codes(submit_all(&rig, &chain, &[(id + 1, "add 1")])).await, [Some(Code::NotApplied)]);
+    assert_eq!(rig.total(), 0);
+    let again = [(id, "add 0"), (id + 1, "add 1")];
+    assert_eq!(codes(submit_all(&rig, &Chain::default(), &again)).await, [None; 2]);
+    assert_eq!(rig.total(), 1);
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_resumed_stream_joins_what_is_under_way() {
+    let rig = Rig::start(None).await;
+    // Nothing is evaluated while no epoch is open, so the first stream's requests wait.
+    let epoch = rig.serving().await;
+    let (old, new) = (Chain::default(), Chain::default());
+    rig.intake.shared.gate.poison(epoch);
+    let calls = submit_all(&rig, &old, &[(1, "add 1"), (2, "cas -1 0"), (3, "add 1")]);
+    let request = Request::new(2, Bytes::from_static(b"cas -1 0"));
+    match rig.intake.submit_in(&new, DB, request).unwrap() {
+        Submitted::Joined(answer) => {
+            assert_eq!(codes(calls).await, [None, Some(Code::CasFailed), Some(Code::NotApplied)]);
+            assert_eq!(codes(vec![answer]).await, [Some(Code::CasFailed)]);
+        }
+        // The epoch was opened anew and the first stream answered in the meantime.
+        Submitted::Queued(answer) => assert_eq!(codes(vec![answer]).await, [Some(Code::CasFailed)]),
+    }
+    assert_eq!(rig.total(), 1);
+    rig.stop().await;
+}

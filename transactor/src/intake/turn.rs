@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use annals_edn::{Code, Error};
+use annals_edn::Error;
 
 use super::actor::{Actor, Desk, Gated, Speculation, Work};
+use super::chain::not_applied;
 use super::gate::{Epoch, Phase};
 use super::pending::reused;
 use super::{Receipt, Shared, db_not_found};
 use crate::engine::{Decision, Engine, Known};
 use crate::machine::{Lineage, Section, Tx};
+use crate::raft::not_leader;
 
 const TURN_TRANSACTIONS: usize = 64;
 const TURN_TIME: Duration = Duration::from_millis(1);
@@ -147,16 +149,20 @@ fn one<E: Engine>(
     desk: &mut Desk<E>,
     work: Work,
 ) -> Option<(Tx, Work, Receipt)> {
+    if desk.is_cut(&work) {
+        refuse(actor, desk, work, not_applied());
+        return None;
+    }
     let speculation = desk.speculation.as_mut()?;
     match shared.engine.find(&speculation.value, work.request.tx_id) {
         Ok(None) => {}
         Ok(Some(known)) => {
             let answer = replay(actor, &work, known);
-            actor.pending.answer(work.request.tx_id, answer);
+            actor.answer(&work, answer);
             return None;
         }
         Err(error) => {
-            actor.pending.answer(work.request.tx_id, Err(error));
+            actor.answer(&work, Err(error));
             return None;
         }
     }
@@ -195,8 +201,9 @@ fn replay<E: Engine>(actor: &Actor<E>, work: &Work, known: Known) -> Result<Rece
 fn refuse<E: Engine>(actor: &Actor<E>, desk: &mut Desk<E>, work: Work, error: Error) {
     let basis = desk.speculation.as_ref().map_or(0, |speculation| speculation.t);
     if basis <= actor.slot.t() {
-        actor.pending.answer(work.request.tx_id, Err(error));
+        actor.answer(&work, Err(error));
     } else {
+        desk.cut.extend(work.chain.clone().filter(|_| !desk.is_cut(&work)));
         desk.gated.push_back(Gated { basis, work, error });
     }
 }
@@ -205,27 +212,20 @@ fn release_gated<E: Engine>(actor: &Actor<E>, desk: &mut Desk<E>) {
     let committed = actor.slot.t();
     // Void sections leave the basis uncommitted, and what was judged on it is judged again.
     while let Some(gated) = desk.gated.pop_front_if(|gated| gated.basis <= committed) {
-        actor.pending.answer(gated.work.request.tx_id, Err(gated.error));
+        actor.answer(&gated.work, Err(gated.error));
     }
+    desk.cut.retain(|chain| !chain.is_ended());
 }
 
 fn turn_away<E: Engine>(shared: &Shared<E>, actor: &Actor<E>, desk: &mut Desk<E>, error: &Error) {
     for mut work in desk.queue.drain(..) {
         uncount(shared, &mut work);
-        actor.pending.answer(work.request.tx_id, Err(error.clone()));
+        actor.answer(&work, Err(error.clone()));
     }
 }
 
 fn uncount<E: Engine>(shared: &Shared<E>, work: &mut Work) {
     if std::mem::take(&mut work.counted) {
         shared.queued_bytes.fetch_sub(work.request.tx_data.len(), Ordering::Relaxed);
-    }
-}
-
-fn not_leader(leader: Option<u64>) -> Error {
-    let error = Error::new(Code::NotLeader, "this member does not lead");
-    match leader {
-        Some(leader) => error.with("leader", leader),
-        None => error,
     }
 }

@@ -241,6 +241,13 @@ impl RaftHandle {
         self.inner.config.node_id
     }
 
+    /// Runs a task beside Raft, on its threads: short steps only. It ends when the member stops.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        if let Some(runtime) = self.inner.runtime.lock().ok().as_deref().and_then(Option::as_ref) {
+            runtime.spawn(task);
+        }
+    }
+
     pub(super) fn raft(&self) -> &Raft {
         &self.inner.raft
     }
@@ -414,7 +421,7 @@ impl RaftHandle {
     }
 }
 
-pub(super) fn not_leader(leader: Option<NodeId>) -> Error {
+pub(crate) fn not_leader(leader: Option<NodeId>) -> Error {
     let error = Error::new(Code::NotLeader, "this member does not lead");
     match leader {
         Some(leader) => error.with("leader", leader),

@@ -7,9 +7,11 @@ use annals_wire::v1::transact_service_server::TransactService;
 use annals_wire::{to_status, v1};
 use bytes::Bytes;
 use tokio::time::Instant;
-use tonic::{Request, Response, Status};
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, Streaming};
 
 use super::led::{forwarded, led, was_forwarded};
+use super::stream;
 use super::{MAX_CALL_BYTES, MAX_RAFT_MESSAGE_BYTES, incarnation_bytes, incarnation_of, timeout};
 use crate::engine::{self, Engine};
 use crate::group::Group;
@@ -18,11 +20,12 @@ use crate::intake::Receipt;
 /// The service of one member.
 pub(super) struct Service<E: Engine> {
     group: Group<E>,
+    draining: CancellationToken,
 }
 
 impl<E: Engine> Service<E> {
-    pub(super) fn new(group: Group<E>) -> Self {
-        Self { group }
+    pub(super) fn new(group: Group<E>, draining: CancellationToken) -> Self {
+        Self { group, draining }
     }
 
     async fn commit(
@@ -30,17 +33,20 @@ impl<E: Engine> Service<E> {
         name: &str,
         incarnation: Option<Incarnation>,
         request: engine::Request,
+        datoms: bool,
         deadline: Instant,
     ) -> Result<v1::TransactResponse, Error> {
         let slot = self.group.database(name, incarnation)?;
         let receipt: Receipt = self.group.transact(slot.incarnation, request, deadline).await?;
-        let report = self.group.parts().engine.report(&slot.tip().value, &receipt)?;
+        let report = self.group.parts().engine.report(&slot.tip().value, &receipt, datoms)?;
         Ok(v1::TransactResponse { report: Some(report), replayed: receipt.replayed })
     }
 }
 
 #[tonic::async_trait]
 impl<E: Engine> TransactService for Service<E> {
+    type TransactStreamStream = stream::Responses;
+
     async fn transact(
         &self,
         request: Request<v1::TransactRequest>,
@@ -55,7 +61,7 @@ impl<E: Engine> TransactService for Service<E> {
             &self.group,
             deadline,
             pass_on,
-            || self.commit(&call.database, incarnation, request.clone(), deadline),
+            || self.commit(&call.database, incarnation, request.clone(), !call.omit_datoms, deadline),
             |channel| {
                 let call = forwarded(call.clone(), deadline);
                 async move {
@@ -88,9 +94,17 @@ impl<E: Engine> TransactService for Service<E> {
         };
         find().await.map(Response::new).map_err(|error: Error| to_status(&error))
     }
+
+    async fn transact_stream(
+        &self,
+        request: Request<Streaming<v1::TransactStreamRequest>>,
+    ) -> Result<Response<stream::Responses>, Status> {
+        let (group, draining) = (self.group.clone(), self.draining.clone());
+        stream::start(group, draining, request.into_inner()).await.map(Response::new)
+    }
 }
 
-fn tx_id_of(bytes: &[u8]) -> Result<u128, Error> {
+pub(super) fn tx_id_of(bytes: &[u8]) -> Result<u128, Error> {
     let bytes: [u8; 16] = bytes.try_into().map_err(|_| {
         Error::new(
             Code::TransactionIdInvalid,

@@ -53,6 +53,9 @@ codes! {
         NotLeader => "NOT_LEADER",
             "The member that was asked does not lead the group, and could not pass the call on in time.",
             "Ask again; the client library tries the other members by itself.";
+        NotApplied => "NOT_APPLIED",
+            "A transaction before this one in its stream was not committed, so this one was not applied.",
+            "Deal with the one that was refused, then send this one again under the same id; the client library does so by itself.";
         UnknownOutcome => "UNKNOWN_OUTCOME",
             "The call was sent, and no answer came: it may or may not have been done.",
             "Ask `annals tx status ID`, or send the same bytes under the same transaction id again: it is done once at most.";

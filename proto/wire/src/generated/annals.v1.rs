@@ -556,7 +556,8 @@ pub struct Chunk {
     pub row_count: u32,
     #[prost(message, repeated, tag = "2")]
     pub columns: ::prost::alloc::vec::Vec<Column>,
-    /// Continues the result behind this chunk, on any peer; empty in the last one.
+    /// Continues the result behind this chunk, on any peer. The trailer, not the token, tells that a result is complete:
+    /// behind the last chunk the token leads to a trailer and no more rows.
     #[prost(bytes = "bytes", tag = "3")]
     pub resume_token: ::prost::bytes::Bytes,
     /// Rows delivered up to and including this chunk, from the start of the result.
@@ -858,12 +859,14 @@ pub struct TransactionReport {
     pub instant_ms: i64,
     #[prost(message, repeated, tag = "5")]
     pub tempids: ::prost::alloc::vec::Vec<Tempid>,
-    /// Columns e, a, v, tx, added.
+    /// Columns e, a, v, tx, added. Absent where the request says so.
     #[prost(message, optional, tag = "6")]
     pub datoms: ::core::option::Option<Chunk>,
     /// 16 bytes: the hash chain up to and including this transaction.
     #[prost(bytes = "bytes", tag = "7")]
     pub lineage: ::prost::bytes::Bytes,
+    #[prost(uint64, tag = "8")]
+    pub datom_count: u64,
 }
 /// What shape a result has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -4141,6 +4144,9 @@ pub struct TransactRequest {
     /// Server default if 0.
     #[prost(uint32, tag = "5")]
     pub timeout_ms: u32,
+    /// Leave the datoms out of the report.
+    #[prost(bool, tag = "6")]
+    pub omit_datoms: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct TransactResponse {
@@ -4166,6 +4172,48 @@ pub struct TxStatusResponse {
     pub t: ::core::option::Option<u64>,
     #[prost(bytes = "bytes", tag = "2")]
     pub incarnation: ::prost::bytes::Bytes,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TransactStreamRequest {
+    #[prost(oneof = "transact_stream_request::Request", tags = "1, 2")]
+    pub request: ::core::option::Option<transact_stream_request::Request>,
+}
+/// Nested message and enum types in `TransactStreamRequest`.
+pub mod transact_stream_request {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Request {
+        /// First, and only then.
+        #[prost(message, tag = "1")]
+        Start(super::TransactStreamStart),
+        #[prost(message, tag = "2")]
+        Transaction(super::StreamedTransaction),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TransactStreamStart {
+    #[prost(string, tag = "1")]
+    pub database: ::prost::alloc::string::String,
+    /// 16 bytes; where given, the database of that name must be this incarnation.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub incarnation: ::prost::bytes::Bytes,
+    /// Leave the datoms out of the reports.
+    #[prost(bool, tag = "3")]
+    pub omit_datoms: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StreamedTransaction {
+    /// 16 bytes chosen by the client, a UUIDv7 by preference.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub tx_id: ::prost::bytes::Bytes,
+    /// EDN: one vector of forms.
+    #[prost(string, tag = "2")]
+    pub tx_data: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TransactStreamResponse {
+    /// Of the oldest transaction without an answer.
+    #[prost(message, optional, tag = "1")]
+    pub committed: ::core::option::Option<TransactResponse>,
 }
 /// Generated client implementations.
 pub mod transact_service_client {
@@ -4297,6 +4345,36 @@ pub mod transact_service_client {
                 .insert(GrpcMethod::new("annals.v1.TransactService", "TxStatus"));
             self.inner.unary(req, path, codec).await
         }
+        /// Commits transactions in the order sent, many under way at once; one answer each, in that order, when it is
+        /// committed. The first refusal ends the call: its status is about the first transaction without an answer, and
+        /// nothing sent behind that one is applied. Any other end (unavailable, interrupted, OK with answers missing) says
+        /// nothing about transactions without an answer: send them again in order, under the same ids, on a new call.
+        pub async fn transact_stream(
+            &mut self,
+            request: impl tonic::IntoStreamingRequest<
+                Message = super::TransactStreamRequest,
+            >,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::TransactStreamResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/annals.v1.TransactService/TransactStream",
+            );
+            let mut req = request.into_streaming_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("annals.v1.TransactService", "TransactStream"));
+            self.inner.streaming(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -4326,6 +4404,23 @@ pub mod transact_service_server {
             request: tonic::Request<super::TxStatusRequest>,
         ) -> std::result::Result<
             tonic::Response<super::TxStatusResponse>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the TransactStream method.
+        type TransactStreamStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::TransactStreamResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Commits transactions in the order sent, many under way at once; one answer each, in that order, when it is
+        /// committed. The first refusal ends the call: its status is about the first transaction without an answer, and
+        /// nothing sent behind that one is applied. Any other end (unavailable, interrupted, OK with answers missing) says
+        /// nothing about transactions without an answer: send them again in order, under the same ids, on a new call.
+        async fn transact_stream(
+            &self,
+            request: tonic::Request<tonic::Streaming<super::TransactStreamRequest>>,
+        ) -> std::result::Result<
+            tonic::Response<Self::TransactStreamStream>,
             tonic::Status,
         >;
     }
@@ -4491,6 +4586,55 @@ pub mod transact_service_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/annals.v1.TransactService/TransactStream" => {
+                    #[allow(non_camel_case_types)]
+                    struct TransactStreamSvc<T: TransactService>(pub Arc<T>);
+                    impl<
+                        T: TransactService,
+                    > tonic::server::StreamingService<super::TransactStreamRequest>
+                    for TransactStreamSvc<T> {
+                        type Response = super::TransactStreamResponse;
+                        type ResponseStream = T::TransactStreamStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                tonic::Streaming<super::TransactStreamRequest>,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as TransactService>::transact_stream(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = TransactStreamSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.streaming(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

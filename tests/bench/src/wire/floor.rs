@@ -10,7 +10,8 @@ use annals_transport::{Authority, ConnectOptions, Identity, TlsIdentity, connect
 use annals_wire::v1::transact_service_client::TransactServiceClient;
 use annals_wire::v1::transact_service_server::{TransactService, TransactServiceServer};
 use annals_wire::v1::{
-    TransactRequest, TransactResponse, TransactionReport, TxStatusRequest, TxStatusResponse,
+    TransactRequest, TransactResponse, TransactStreamRequest, TransactStreamResponse, TransactionReport,
+    TxStatusRequest, TxStatusResponse,
 };
 use anyhow::{Context, Result};
 use futures_util::stream;
@@ -21,7 +22,7 @@ use rustls::version::TLS13;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tonic::transport::{Channel, Server};
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use super::socket::Socket;
 
@@ -128,6 +129,8 @@ struct Nothing;
 
 #[tonic::async_trait]
 impl TransactService for Nothing {
+    type TransactStreamStream = stream::Empty<Result<TransactStreamResponse, Status>>;
+
     async fn transact(&self, _: Request<TransactRequest>) -> Result<Response<TransactResponse>, Status> {
         let report =
             TransactionReport { lineage: vec![7; ANSWER_BYTES].into(), ..TransactionReport::default() };
@@ -136,5 +139,12 @@ impl TransactService for Nothing {
 
     async fn tx_status(&self, _: Request<TxStatusRequest>) -> Result<Response<TxStatusResponse>, Status> {
         Ok(Response::new(TxStatusResponse::default()))
+    }
+
+    async fn transact_stream(
+        &self,
+        _: Request<Streaming<TransactStreamRequest>>,
+    ) -> Result<Response<Self::TransactStreamStream>, Status> {
+        Ok(Response::new(stream::empty()))
     }
 }
