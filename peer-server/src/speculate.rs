@@ -84,6 +84,7 @@ impl Speculation {
             tempids: body.tempids.iter().map(tempid).collect(),
             datoms: Some(datoms.finish()),
             lineage: Vec::new().into(),
+            datom_count: body.datoms.len() as u64,
         }
     }
 }

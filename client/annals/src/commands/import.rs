@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::io::IsTerminal;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use annals_client::{Client, Read};
@@ -12,14 +13,14 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::args::ImportArguments;
 use crate::commands::Outcome;
 use crate::import::file::ImportFile;
-use crate::import::plan::{Line, batches};
+use crate::import::prepare::{self, Ready};
 use crate::import::send::{Sender, Tally};
 
 pub async fn run(client: &Client, arguments: &ImportArguments) -> Outcome {
     let started = Instant::now();
     let mut total = Tally::default();
     for path in &arguments.files {
-        let tally = file(client, arguments, &ImportFile::read(path)?).await?;
+        let tally = file(client, arguments, Arc::new(ImportFile::read(path)?)).await?;
         total.lines += tally.lines;
         total.skipped += tally.skipped;
         total.bad += tally.bad;
@@ -30,21 +31,19 @@ pub async fn run(client: &Client, arguments: &ImportArguments) -> Outcome {
     Ok(ExitCode::from(code))
 }
 
-async fn file(client: &Client, arguments: &ImportArguments, file: &ImportFile) -> Result<Tally, Error> {
+async fn file(client: &Client, arguments: &ImportArguments, file: Arc<ImportFile>) -> Result<Tally, Error> {
     let unique = unique_attributes(client, &arguments.database).await?;
-    let mut sender = Sender::new(client, &arguments.database, file);
-    let mut lines = Vec::new();
-    for at in 0..file.len() {
-        match Line::read(at, file.line(at), &unique) {
-            Ok(line) => lines.extend(line),
-            Err(error) => sender.refused(at, &error, file.line(at)),
+    let mut sender = Sender::new(client, &arguments.database, &file);
+    let bar = progress(file.len() as u64, &file.path.display().to_string());
+    let mut parts = prepare::start(client, &arguments.database, &file, unique, arguments.batch as usize);
+    while let Some(part) = parts.recv().await {
+        match part {
+            Ready::Batch { batch, begun } => sender.batch(batch, begun.wait().await?).await?,
+            Ready::Bad { at, error } => sender.refused(at, &error, file.line(at)),
         }
+        bar.set_position(sender.tally().done());
     }
-    let bar = progress(lines.len() as u64, &file.path.display().to_string());
-    for batch in batches(lines, arguments.batch as usize) {
-        sender.batch(&batch).await?;
-        bar.inc(batch.lines.len() as u64);
-    }
+    sender.finish().await?;
     bar.finish_and_clear();
     Ok(sender.tally())
 }

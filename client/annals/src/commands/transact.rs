@@ -1,19 +1,21 @@
 //! `annals transact`: each top-level vector of the input is one transaction, committed in order; stops at the first
-//! refusal. `--dry-run` commits none. With `--id` the input is one transaction, and sending it again answers the report of the first time.
+//! refusal. They travel in one stream, in which nothing behind a refused one is applied. `--dry-run` commits none. With
+//! `--id` the input is one transaction, and sending it again answers the report of the first time.
 
+use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use annals_client::{Client, DEFAULT_TIMEOUT, Read as Reading, TxId, With};
+use annals_client::{Client, Outcome, Read as Reading, StreamOptions, TransactStream, TxId, With};
 use annals_edn::reader::Forms;
 use annals_edn::{Code, Error, Span};
 
 use crate::args::TransactArguments;
-use crate::commands::Outcome;
+use crate::commands::Outcome as Ended;
 use crate::failure::Failure;
 
-pub async fn run(client: &Client, arguments: &TransactArguments) -> Outcome {
+pub async fn run(client: &Client, arguments: &TransactArguments) -> Ended {
     let source = text_of(&arguments.file)?;
     let id = arguments.id.as_deref().map(TxId::parse).transpose()?;
     if id.is_some() && Forms::new(&source).count() > 1 {
@@ -23,23 +25,66 @@ pub async fn run(client: &Client, arguments: &TransactArguments) -> Outcome {
     if arguments.dry_run {
         return speculate(client, &arguments.database, &source).await;
     }
+    let stream = client.transact_stream(&arguments.database, StreamOptions::default());
+    let mut sender = Sender { stream, source: &source, starts: VecDeque::new() };
     for form in Forms::new(&source) {
-        let span = form.map_err(|error| Failure::in_source(error, &source))?.span;
-        let text = &source[span.start as usize..span.end as usize];
-        let id = id.unwrap_or_else(TxId::random);
-        let report = client
-            .transact_as(&arguments.database, text, id, DEFAULT_TIMEOUT)
-            .await
-            .map_err(|error| Failure::in_source(moved(error, span.start), &source))?;
-        let mut line = report.to_edn().to_string();
-        line.push('\n');
-        std::io::stdout().write_all(line.as_bytes())?;
+        let span = match form {
+            Ok(form) => form.span,
+            Err(error) => {
+                // What stands before the malformed form is committed and told first.
+                sender.finish().await?;
+                return Err(Failure::in_source(error, &source));
+            }
+        };
+        sender.send(id.unwrap_or_else(TxId::random), span).await?;
     }
+    sender.finish().await?;
     Ok(ExitCode::SUCCESS)
 }
 
+/// Transactions under way, and where each begins in the source.
+struct Sender<'a> {
+    stream: TransactStream,
+    source: &'a str,
+    starts: VecDeque<u32>,
+}
+
+impl Sender<'_> {
+    async fn send(&mut self, id: TxId, span: Span) -> Result<(), Failure> {
+        while self.stream.is_full() {
+            self.outcome().await?;
+        }
+        self.starts.push_back(span.start);
+        let text = &self.source[span.start as usize..span.end as usize];
+        Ok(self.stream.send(id, text).await?)
+    }
+
+    async fn finish(&mut self) -> Result<(), Failure> {
+        while !self.starts.is_empty() {
+            self.outcome().await?;
+        }
+        Ok(())
+    }
+
+    /// Prints the oldest report.
+    async fn outcome(&mut self) -> Result<(), Failure> {
+        let Some((_, outcome)) = self.stream.next().await? else { return Ok(()) };
+        let start = self.starts.pop_front().unwrap_or_default();
+        match outcome {
+            Outcome::Committed(report) => {
+                let mut line = report.to_edn().to_string();
+                line.push('\n');
+                Ok(std::io::stdout().write_all(line.as_bytes())?)
+            }
+            Outcome::Refused(error) => Err(Failure::in_source(moved(error, start), self.source)),
+            // Behind a refusal, which ended the command.
+            Outcome::NotApplied => Ok(()),
+        }
+    }
+}
+
 /// Reports what every transaction of `source` would do after those before it.
-async fn speculate(client: &Client, database: &str, source: &str) -> Outcome {
+async fn speculate(client: &Client, database: &str, source: &str) -> Ended {
     let with = transactions(source)?.into_iter().fold(With::new(), With::and);
     let (_, reports) = client.with(database, &Reading { with, ..Reading::default() }).await?;
     for report in reports {

@@ -126,28 +126,31 @@ impl Batch {
     }
 }
 
-/// Cuts lines into batches of `size`; lines with tempids stand alone. Depends on the file and `size` only.
-pub fn batches(lines: Vec<Line>, size: usize) -> Vec<Batch> {
-    let mut batches: Vec<Batch> = Vec::new();
-    let mut open: Vec<Line> = Vec::new();
-    let close = |open: &mut Vec<Line>, batches: &mut Vec<Batch>| {
-        if let (Some(first), Some(last)) = (open.first(), open.last()) {
-            let range = first.at..last.at + 1;
-            batches.push(Batch { lines: std::mem::take(open), range });
-        }
-    };
-    for line in lines {
-        if line.tempid || open.len() == size {
-            close(&mut open, &mut batches);
-        }
-        let alone = line.tempid;
-        open.push(line);
-        if alone {
-            close(&mut open, &mut batches);
-        }
+/// Cuts lines into batches; lines with tempids stand alone. Depends on the lines and the size only.
+pub struct Batcher {
+    size: usize,
+    open: Vec<Line>,
+}
+
+impl Batcher {
+    /// Batches of at most `size` lines.
+    pub fn new(size: usize) -> Batcher {
+        Batcher { size, open: Vec::new() }
     }
-    close(&mut open, &mut batches);
-    batches
+
+    /// Takes the next line; the batches that are whole by it, at most two.
+    pub fn take(&mut self, line: Line) -> impl Iterator<Item = Batch> + use<> {
+        let before = if line.tempid || self.open.len() == self.size { self.close() } else { None };
+        let alone = line.tempid;
+        self.open.push(line);
+        before.into_iter().chain(if alone { self.close() } else { None })
+    }
+
+    /// The batch of the lines left over.
+    pub fn close(&mut self) -> Option<Batch> {
+        let range = self.open.first()?.at..self.open.last()?.at + 1;
+        Some(Batch { lines: std::mem::take(&mut self.open), range })
+    }
 }
 
 #[cfg(test)]
@@ -156,8 +159,15 @@ mod tests {
 
     fn plan(texts: &[&str], size: usize) -> Vec<Batch> {
         let unique: HashSet<Keyword> = ["u/a", "u/b"].into_iter().map(Keyword::new).collect();
-        let read = |(at, text): (usize, &&str)| Line::read(at, text, &unique).unwrap();
-        batches(texts.iter().enumerate().filter_map(read).collect(), size)
+        let mut batcher = Batcher::new(size);
+        let mut batches = Vec::new();
+        for (at, text) in texts.iter().enumerate() {
+            batches.extend(
+                Line::read(at, text, &unique).unwrap().into_iter().flat_map(|line| batcher.take(line)),
+            );
+        }
+        batches.extend(batcher.close());
+        batches
     }
 
     #[test]

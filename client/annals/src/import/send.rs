@@ -1,16 +1,22 @@
-//! Sends the batches of a file, in order, and falls back to single lines where it must.
+//! Sends the batches of a file, in order, in one stream of transactions, and falls back to single lines where it must.
+//!
+//! What is refused, and what was sent behind it and therefore not applied, comes back: the refused batch as its lines,
+//! the rest as it was. So the order of the file is kept, and nothing is sent before what precedes it is decided.
 
+use std::collections::VecDeque;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use annals_client::{Client, Edn, Kind, Read, TxId};
+use annals_client::stream::MAX_IN_FLIGHT;
+use annals_client::{Client, Edn, Kind, Outcome, Read, Report, StreamOptions, TransactStream, TxId};
 use annals_edn::render::render;
 use annals_edn::{Code, Error, Node};
 
 use super::file::ImportFile;
 use super::plan::Batch;
 
-/// How long one transaction may take, retries included.
+/// How long to wait for the next outcome, retries included.
 const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// What importing came to.
@@ -23,7 +29,28 @@ pub struct Tally {
     /// lines refused
     pub bad: usize,
     /// datoms committed by this run
-    pub datoms: usize,
+    pub datoms: u64,
+}
+
+impl Tally {
+    /// Lines that are done with.
+    pub fn done(&self) -> u64 {
+        (self.lines + self.skipped + self.bad) as u64
+    }
+}
+
+/// What is one transaction.
+enum Work {
+    /// A batch as a whole.
+    Whole(Arc<Batch>),
+    /// The line at this place in its batch.
+    Line(Arc<Batch>, usize),
+}
+
+impl Work {
+    fn lines_of(batch: &Arc<Batch>) -> impl DoubleEndedIterator<Item = Work> + use<'_> {
+        (0..batch.lines.len()).map(|place| Work::Line(Arc::clone(batch), place))
+    }
 }
 
 /// Importing one file into one database.
@@ -31,12 +58,21 @@ pub struct Sender<'a> {
     client: &'a Client,
     database: &'a str,
     file: &'a ImportFile,
+    stream: TransactStream,
+    /// To be sent, in order.
+    todo: VecDeque<Work>,
+    /// Under way, oldest first.
+    sent: VecDeque<Work>,
+    /// How much may be under way: little after a refusal, because everything behind one is sent again.
+    window: usize,
     tally: Tally,
 }
 
 impl<'a> Sender<'a> {
     pub fn new(client: &'a Client, database: &'a str, file: &'a ImportFile) -> Sender<'a> {
-        Sender { client, database, file, tally: Tally::default() }
+        let stream = client.transact_stream(database, StreamOptions { datoms: false, timeout: TIMEOUT });
+        let (todo, sent) = (VecDeque::new(), VecDeque::new());
+        Sender { client, database, file, stream, todo, sent, window: MAX_IN_FLIGHT, tally: Tally::default() }
     }
 
     /// What has been done so far.
@@ -44,46 +80,67 @@ impl<'a> Sender<'a> {
         self.tally
     }
 
-    /// Commits one batch: whole if that is the same as line by line and the writer accepts it, else line by line.
+    /// Sends one batch: whole if that is the same as line by line, else its lines. `begun`: an earlier run was sending
+    /// it line by line.
     ///
     /// # Errors
     /// Only what stops the import: nobody answers, no right, no such database. Refused lines are reported and counted.
-    pub async fn batch(&mut self, batch: &Batch) -> Result<(), Error> {
-        let Some(first) = batch.lines.first() else { return Ok(()) };
-        let id = self.file.id(self.database, batch.range.clone());
-        if self.committed(self.file.line_id(self.database, first.at)).await? {
-            return self.lines(batch).await;
-        }
-        if batch.may_differ() && self.meets(batch).await? {
-            // What it meets may be its own work of an earlier run.
-            if self.committed(id).await? {
+    pub async fn batch(&mut self, batch: Batch, begun: bool) -> Result<(), Error> {
+        let batch = Arc::new(batch);
+        if begun {
+            self.todo.extend(Work::lines_of(&batch));
+        } else if batch.may_differ() {
+            // What it depends on may be under way.
+            self.finish().await?;
+            if !self.meets(&batch).await? {
+                self.todo.push_back(Work::Whole(batch));
+            } else if self.committed(self.file.id(self.database, batch.range.clone())).await? {
+                // What it meets is its own work of an earlier run.
                 self.tally.skipped += batch.lines.len();
-                return Ok(());
+            } else {
+                self.todo.extend(Work::lines_of(&batch));
             }
-            return self.lines(batch).await;
+        } else {
+            self.todo.push_back(Work::Whole(batch));
         }
-        let text = self.text_of(batch);
-        match self.client.transact_as(self.database, &text, id, TIMEOUT).await {
-            Ok(report) => {
-                self.count(report.replayed, batch.lines.len(), report.datoms.len());
-                Ok(())
-            }
-            Err(error) if is_about_the_data(&error) => self.lines(batch).await,
-            Err(error) => Err(error),
-        }
+        self.send().await
     }
 
-    async fn lines(&mut self, batch: &Batch) -> Result<(), Error> {
-        for line in &batch.lines {
-            let text = format!("[{}]", &self.file.line(line.at)[..line.end]);
-            let id = self.file.line_id(self.database, line.at);
-            match self.client.transact_as(self.database, &text, id, TIMEOUT).await {
-                Ok(report) => self.count(report.replayed, 1, report.datoms.len()),
-                Err(error) if is_about_the_data(&error) => self.refused(line.at, &error, &text),
-                Err(error) => return Err(error),
-            }
+    /// Waits until everything is decided.
+    ///
+    /// # Errors
+    /// As [`Sender::batch`].
+    pub async fn finish(&mut self) -> Result<(), Error> {
+        while !self.sent.is_empty() || !self.todo.is_empty() {
+            self.send().await?;
+            self.outcome().await?;
         }
         Ok(())
+    }
+
+    /// Sends what there is to send.
+    async fn send(&mut self) -> Result<(), Error> {
+        while let Some(work) = self.todo.front() {
+            if self.stream.is_full() || self.sent.len() >= self.window {
+                self.outcome().await?;
+                continue;
+            }
+            let (id, text) = self.transaction(work);
+            self.sent.extend(self.todo.pop_front());
+            self.stream.send(id, text).await?;
+        }
+        Ok(())
+    }
+
+    fn transaction(&self, work: &Work) -> (TxId, String) {
+        match work {
+            Work::Whole(batch) => (self.file.id(self.database, batch.range.clone()), self.text_of(batch)),
+            Work::Line(batch, place) => {
+                let line = &batch.lines[*place];
+                let text = format!("[{}]", &self.file.line(line.at)[..line.end]);
+                (self.file.line_id(self.database, line.at), text)
+            }
+        }
     }
 
     fn text_of(&self, batch: &Batch) -> String {
@@ -94,6 +151,56 @@ impl<'a> Sender<'a> {
         }
         text.push(']');
         text
+    }
+
+    /// Takes the outcome of the oldest under way.
+    async fn outcome(&mut self) -> Result<(), Error> {
+        let Some((_, outcome)) = self.stream.next().await? else { return Ok(()) };
+        let Some(work) = self.sent.pop_front() else { return Ok(()) };
+        match outcome {
+            Outcome::Committed(report) => self.committed_now(&work, &report),
+            Outcome::Refused(error) => self.refused_now(work, error).await?,
+            // Taken where the refusal is.
+            Outcome::NotApplied => return Err(Error::new(Code::Internal, "nothing was refused before this")),
+        }
+        Ok(())
+    }
+
+    fn committed_now(&mut self, work: &Work, report: &Report) {
+        let lines = match work {
+            Work::Whole(batch) => batch.lines.len(),
+            Work::Line(..) => 1,
+        };
+        self.window = (self.window * 2).min(MAX_IN_FLIGHT);
+        if report.replayed {
+            self.tally.skipped += lines;
+        } else {
+            self.tally.lines += lines;
+            self.tally.datoms += report.datom_count;
+        }
+    }
+
+    /// A refused batch goes line by line, then everything behind it again.
+    async fn refused_now(&mut self, work: Work, error: Error) -> Result<(), Error> {
+        if !is_about_the_data(&error) {
+            return Err(error);
+        }
+        self.window = 1;
+        while let Some((_, outcome)) = self.stream.next().await? {
+            debug_assert!(matches!(outcome, Outcome::NotApplied), "nothing behind a refusal is applied");
+        }
+        self.sent.drain(..).rev().for_each(|behind| self.todo.push_front(behind));
+        match work {
+            Work::Whole(batch) => {
+                Work::lines_of(&batch).rev().for_each(|line| self.todo.push_front(line));
+            }
+            Work::Line(batch, place) => {
+                let line = &batch.lines[place];
+                let text = format!("[{}]", &self.file.line(line.at)[..line.end]);
+                self.refused(line.at, &error, &text);
+            }
+        }
+        Ok(())
     }
 
     /// True when the database has any of the unique values that several lines of the batch name.
@@ -115,15 +222,6 @@ impl<'a> Sender<'a> {
 
     async fn committed(&self, id: TxId) -> Result<bool, Error> {
         Ok(self.client.transaction_status(self.database, id).await?.is_some())
-    }
-
-    fn count(&mut self, replayed: bool, lines: usize, datoms: usize) {
-        if replayed {
-            self.tally.skipped += lines;
-        } else {
-            self.tally.lines += lines;
-            self.tally.datoms += datoms;
-        }
     }
 
     /// Reports a line that is not imported, with file, line and reason.
