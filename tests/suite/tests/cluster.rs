@@ -8,6 +8,8 @@ mod bad_input;
 mod durability;
 #[path = "cluster/failover.rs"]
 mod failover;
+#[path = "cluster/imports.rs"]
+mod imports;
 #[path = "cluster/limits.rs"]
 mod limits;
 #[path = "cluster/load.rs"]

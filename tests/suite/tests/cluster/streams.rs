@@ -1,4 +1,4 @@
-//! Results that outlive their peer server, and imports that outlive their process.
+//! Results that outlive their peer server.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use annals_client::{Client, Read, Results};
 use annals_wire::v1;
 
 use crate::load::{self, DATABASE, ITEMS};
-use crate::server::{Folder, errors, signal};
+use crate::server::{Folder, signal};
 
 /// Rows of the cut results: several megabytes, more than any buffer on the way holds.
 const ROWS: usize = 200_000;
@@ -70,38 +70,5 @@ async fn a_result_outlives_its_peer() {
         assert_eq!(resumed, 1, "datoms: {datoms}");
         assert_eq!(whole.len(), ROWS);
         assert!(rows == whole, "the cut result differs, datoms: {datoms}");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_import_is_taken_up_where_it_was_killed() {
-    let folder = Folder::new("import");
-    let _dev = folder.dev(&[]);
-    let client = folder.client();
-    load::create(&client).await;
-    let file = folder.path().join("items.edn");
-    let lines: String = (0..20_000).map(|n| format!("{{:item/n {n}}}\n")).collect();
-    std::fs::write(&file, lines).expect("the folder is writable");
-    let arguments =
-        ["import".as_ref(), "--batch".as_ref(), "200".as_ref(), DATABASE.as_ref(), file.as_os_str()];
-    let before = client.sync(DATABASE, None, std::time::Duration::from_secs(10)).await.expect("a basis");
-    let mut first = folder.command(&arguments).spawn().expect("annals starts");
-    let reached = client.sync(DATABASE, Some(before + 10), std::time::Duration::from_secs(20)).await;
-    reached.expect("the import goes on");
-    first.kill().expect("it is ours");
-    first.wait().expect("it is ours");
-
-    let second = folder.run(&arguments, "");
-    assert!(second.status.success(), "{}", errors(&second));
-    let counts = load::counts(&client).await;
-    assert_eq!(counts.len(), 20_000);
-    load::assert_exactly_once(&[], &counts);
-
-    std::fs::write(&file, "{:item/n 1000001}\n{:item/m 1}\n{:item/n \"one\"}\n").expect("writable");
-    let bad = folder.run(&arguments, "");
-    assert_eq!(bad.status.code(), Some(12), "{}", errors(&bad));
-    for line in [2, 3] {
-        let place = format!("{}:{line}", file.display());
-        assert!(errors(&bad).contains(&place), "{place} is not named: {}", errors(&bad));
     }
 }
