@@ -139,7 +139,7 @@ fn datom_chunk(value: &Db, body: &Bytes) -> Result<v1::Chunk, Error> {
     // Not among the body's datoms: the transaction table holds it.
     let (e, v) = (EntityId::of_tx(body.t), ValueRef::Instant(body.instant));
     let instant = DatomRef { e, a: attr::TX_INSTANT, v, t: body.t, added: true };
-    datoms.push(instant, |_| ":db/txInstant".to_owned());
+    datoms.push(instant, |_| "db/txInstant".to_owned());
     body.datoms.iter().for_each(|datom| datoms.push(datom.as_ref(), ident));
     Ok(datoms.finish())
 }

@@ -61,7 +61,7 @@ pub struct Report {
     pub tempids: Vec<(String, u64)>,
     /// `[e a v tx added]`, a as ident; empty where they were not asked for
     pub datoms: Vec<Edn>,
-    /// how many datoms there are
+    /// how many datoms there are beside the instant of the transaction
     pub datom_count: u64,
     /// an earlier call had committed it
     pub replayed: bool,
