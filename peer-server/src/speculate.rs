@@ -11,7 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use annals_edn::{Code, Error, read_one};
 use annals_peer::db::{Context, Db, EntityId, Limits, TxBody, transact};
 use annals_peer::query::Datalog;
-use annals_wire::db::DatomChunk;
+use annals_wire::db::datoms_of;
 use annals_wire::v1;
 
 use crate::Result;
@@ -68,13 +68,10 @@ impl Speculation {
 
     fn report(&self, body: &TxBody) -> v1::TransactionReport {
         let schema = self.db.schema();
-        let mut datoms = DatomChunk::new();
-        for datom in &body.datoms {
-            datoms.push(datom.as_ref(), |a| {
-                let ident = schema.attribute(a).map(|attribute| attribute.ident.as_str().to_string());
-                ident.unwrap_or_else(|| a.entity().to_string())
-            });
-        }
+        let datoms = datoms_of(body, |a| {
+            let ident = schema.attribute(a).map(|attribute| attribute.ident.as_str().to_string());
+            ident.unwrap_or_else(|| a.entity().to_string())
+        });
         let tempid = |(name, e): &(Arc<str>, EntityId)| v1::Tempid { name: name.to_string(), entity: e.0 };
         v1::TransactionReport {
             incarnation: self.db.incarnation().0.to_be_bytes().to_vec().into(),
@@ -82,9 +79,9 @@ impl Speculation {
             tx: EntityId::of_tx(body.t).0,
             instant_ms: body.instant,
             tempids: body.tempids.iter().map(tempid).collect(),
-            datoms: Some(datoms.finish()),
+            datom_count: datoms.row_count.into(),
+            datoms: Some(datoms),
             lineage: Vec::new().into(),
-            datom_count: body.datoms.len() as u64,
         }
     }
 }

@@ -3,15 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use annals_db::bootstrap::attr;
 use annals_db::segment::{Build, Hash};
-use annals_db::{
-    AttrId, Context, DatomRef, Db, EntityId, Functions, Incarnation, Limits, Options, TxBody, ValueRef,
-    transact,
-};
+use annals_db::{AttrId, Context, Db, EntityId, Functions, Incarnation, Limits, Options, TxBody, transact};
 use annals_edn::{Code, Error};
 use annals_store::Store;
-use annals_wire::db::DatomChunk;
+use annals_wire::db::datoms_of;
 use annals_wire::v1;
 use bytes::Bytes;
 
@@ -125,7 +121,8 @@ impl Engine for DbEngine {
             tempids: head.tempids.iter().map(tempid).collect(),
             datoms: datoms.then(|| datom_chunk(value, &receipt.body)).transpose()?,
             lineage: receipt.lineage.map_or_else(Bytes::new, |lineage| Bytes::copy_from_slice(&lineage.0)),
-            datom_count: head.datom_count as u64,
+            // The instant is one of them.
+            datom_count: head.datom_count as u64 + 1,
         })
     }
 }
@@ -134,14 +131,7 @@ impl Engine for DbEngine {
 fn datom_chunk(value: &Db, body: &Bytes) -> Result<v1::Chunk, Error> {
     let body = TxBody::decode(body)?;
     let names = names_at(value, &body)?;
-    let ident = |a: AttrId| names.get(&a).cloned().unwrap_or_default();
-    let mut datoms = DatomChunk::new();
-    // Not among the body's datoms: the transaction table holds it.
-    let (e, v) = (EntityId::of_tx(body.t), ValueRef::Instant(body.instant));
-    let instant = DatomRef { e, a: attr::TX_INSTANT, v, t: body.t, added: true };
-    datoms.push(instant, |_| "db/txInstant".to_owned());
-    body.datoms.iter().for_each(|datom| datoms.push(datom.as_ref(), ident));
-    Ok(datoms.finish())
+    Ok(datoms_of(&body, |a| names.get(&a).cloned().unwrap_or_default()))
 }
 
 /// What the attributes of `body` were called when it was decided: a resend answers the report of the first time.

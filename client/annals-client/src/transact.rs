@@ -59,9 +59,9 @@ pub struct Report {
     pub instant_ms: i64,
     /// tempids by name and what they became
     pub tempids: Vec<(String, u64)>,
-    /// `[e a v tx added]`, a as ident; empty where they were not asked for
+    /// `[e a v tx added]`, a as ident, the transaction's `:db/txInstant` first; empty where they were not asked for
     pub datoms: Vec<Edn>,
-    /// how many datoms there are beside the instant of the transaction
+    /// how many datoms there are, also where they were not asked for
     pub datom_count: u64,
     /// an earlier call had committed it
     pub replayed: bool,

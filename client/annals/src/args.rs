@@ -274,7 +274,7 @@ pub struct QueryArguments {
     /// How the answer is printed [default: table on a terminal, else edn]
     #[arg(long, value_enum)]
     pub format: Option<Format>,
-    /// Print rows in and out of each clause to standard error
+    /// Print datoms read, rows produced, and rows in and out of each step of the plan to standard error
     #[arg(long)]
     pub stats: bool,
 }

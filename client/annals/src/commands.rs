@@ -31,7 +31,10 @@ pub type Outcome = Result<ExitCode, Failure>;
 pub fn run(arguments: Arguments) -> Outcome {
     start_logging(&arguments)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(dispatch(arguments))
+    let outcome = runtime.block_on(dispatch(arguments));
+    // What still runs on threads that block, an index build that was given up, ends with the process.
+    runtime.shutdown_background();
+    outcome
 }
 
 async fn dispatch(arguments: Arguments) -> Outcome {

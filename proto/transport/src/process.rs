@@ -10,7 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::telemetry::{self, LogFormat};
 
-/// The signals that mean: stop cleanly. Those of the process that lives as long as this do not kill it.
+/// The signals that mean: stop cleanly. Once listened for they do not kill the process.
 pub struct Signals {
     interrupt: Signal,
     terminate: Signal,
@@ -62,8 +62,11 @@ where
     telemetry::init(format, level)?;
     let internal = |error: io::Error| Error::new(Code::Internal, error.to_string());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(internal)?;
-    runtime.block_on(async {
+    let done = runtime.block_on(async {
         let mut signals = Signals::listen().map_err(internal)?;
         body(Box::pin(async move { signals.received().await })).await
-    })
+    });
+    // What still runs on threads that block, an index build that was given up, ends with the process.
+    runtime.shutdown_background();
+    done
 }

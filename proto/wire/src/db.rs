@@ -6,7 +6,7 @@ mod column;
 mod datoms;
 
 pub use column::{column_from_wire, column_to_wire};
-pub use datoms::DatomChunk;
+pub use datoms::{DatomChunk, datoms_of};
 
 use std::sync::Arc;
 

@@ -15,7 +15,8 @@ use annals_edn::{Edn, read_one};
 use annals_wire::value::from_edn;
 use prost::Message;
 
-use mutate::{Random, mutated};
+use fastrand::Rng;
+use mutate::mutated;
 
 /// Mutations a target, unless told otherwise.
 const RUNS: usize = 60_000;
@@ -45,18 +46,18 @@ fn run(name: &str, target: fn(&[u8])) {
         assert!(answered.is_ok(), "{name} failed on {from}: {:?} {input:?}", String::from_utf8_lossy(input));
     };
     corpus.iter().for_each(|(file, input)| check(input, file));
-    let mut random = Random::new(number("ANNALS_FUZZ_SEED", 1) as u64);
+    let mut random = Rng::with_seed(number("ANNALS_FUZZ_SEED", 1) as u64);
     let mut pool: Vec<Vec<u8>> = corpus.into_iter().map(|(_, input)| input).collect();
     let first = pool.len();
     for at in 0..number("ANNALS_FUZZ_RUNS", RUNS) {
-        let known = if random.below(4) == 0 { pool.len() } else { first };
-        let (one, other) = (random.below(known), random.below(known));
+        let known = if random.usize(..4) == 0 { pool.len() } else { first };
+        let (one, other) = (random.usize(..known), random.usize(..known));
         let input = mutated(&mut random, &pool[one], &pool[other]);
         check(&input, &format!("mutation {at}"));
         // Some mutations are mutated on.
-        if random.below(16) == 0 {
+        if random.usize(..16) == 0 {
             let place =
-                if pool.len() < first * 4 { pool.len() } else { first + random.below(pool.len() - first) };
+                if pool.len() < first * 4 { pool.len() } else { first + random.usize(..pool.len() - first) };
             pool.resize(pool.len().max(place + 1), Vec::new());
             pool[place] = input;
         }

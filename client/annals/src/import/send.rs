@@ -11,7 +11,7 @@ use std::time::Duration;
 use annals_client::stream::MAX_IN_FLIGHT;
 use annals_client::{Client, Edn, Kind, Outcome, Read, Report, StreamOptions, TransactStream, TxId};
 use annals_edn::render::render;
-use annals_edn::{Code, Error, Node};
+use annals_edn::{Code, Error, Node, Span};
 
 use super::file::ImportFile;
 use super::plan::Batch;
@@ -196,8 +196,16 @@ impl<'a> Sender<'a> {
             }
             Work::Line(batch, place) => {
                 let line = &batch.lines[place];
-                let text = format!("[{}]", &self.file.line(line.at)[..line.end]);
-                self.refused(line.at, &error, &text);
+                // What was sent has a bracket before the line.
+                let error = match error.span() {
+                    Some(span) => error.moved_to(Span {
+                        start: span.start.saturating_sub(1),
+                        end: span.end.saturating_sub(1),
+                    }),
+                    None => error,
+                };
+                let (file, at) = (self.file, line.at);
+                self.refused(at, &error, &file.line(at)[..line.end]);
             }
         }
         Ok(())

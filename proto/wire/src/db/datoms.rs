@@ -2,12 +2,25 @@
 
 use std::collections::HashMap;
 
-use annals_db::{AttrId, Column, DatomRef, EntityId, T};
+use annals_db::bootstrap::attr;
+use annals_db::{AttrId, Column, DatomRef, EntityId, T, TxBody, ValueRef};
 
 use super::column::{column_to_wire, text_column};
 use crate::v1;
 use crate::v1::TextKind;
 use crate::v1::column::Kind;
+
+/// What a transaction did, its `:db/txInstant` first, which stands in the transaction table and not among the datoms of
+/// its body. `ident` names an attribute, once.
+#[must_use]
+pub fn datoms_of(body: &TxBody, ident: impl Fn(AttrId) -> String) -> v1::Chunk {
+    let (e, v) = (EntityId::of_tx(body.t), ValueRef::Instant(body.instant));
+    let instant = DatomRef { e, a: attr::TX_INSTANT, v, t: body.t, added: true };
+    let mut chunk = DatomChunk::new();
+    chunk.push(instant, |_| "db/txInstant".to_owned());
+    body.datoms.iter().for_each(|datom| chunk.push(datom.as_ref(), &ident));
+    chunk.finish()
+}
 
 /// A chunk of datoms under construction.
 #[derive(Default)]
@@ -99,7 +112,6 @@ impl DatomChunk {
 
 /// About how many bytes the value takes.
 fn weight(datom: &DatomRef<'_>) -> usize {
-    use annals_db::ValueRef;
     match datom.v {
         ValueRef::String(text) | ValueRef::Symbol(text) | ValueRef::Uri(text) | ValueRef::Keyword(text) => {
             text.len() + 2

@@ -859,12 +859,13 @@ pub struct TransactionReport {
     pub instant_ms: i64,
     #[prost(message, repeated, tag = "5")]
     pub tempids: ::prost::alloc::vec::Vec<Tempid>,
-    /// Columns e, a, v, tx, added. Absent where the request says so.
+    /// Columns e, a, v, tx, added; the transaction's :db/txInstant first. Absent where the request says so.
     #[prost(message, optional, tag = "6")]
     pub datoms: ::core::option::Option<Chunk>,
     /// 16 bytes: the hash chain up to and including this transaction.
     #[prost(bytes = "bytes", tag = "7")]
     pub lineage: ::prost::bytes::Bytes,
+    /// How many datoms there are, also where they are absent.
     #[prost(uint64, tag = "8")]
     pub datom_count: u64,
 }

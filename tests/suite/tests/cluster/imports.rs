@@ -79,8 +79,7 @@ async fn nothing_behind_a_refusal_is_applied() {
         assert_eq!(of, *id);
         match (n, outcome) {
             (..600, Outcome::Committed(report)) => {
-                // Its own and the instant, which is not counted.
-                assert!(report.t > t && report.datoms.len() == 2 && report.datom_count == 1, "{report:?}");
+                assert!(report.t > t && report.datoms.len() == 2 && report.datom_count == 2, "{report:?}");
                 t = report.t;
             }
             (600, Outcome::Refused(error)) => assert_eq!(error.code(), Code::WrongTypeForAttribute),

@@ -1,25 +1,6 @@
 //! Mutations of bytes, drawn from a seed: the same seed gives the same inputs on every machine.
 
-/// SplitMix64.
-pub struct Random(u64);
-
-impl Random {
-    pub fn new(seed: u64) -> Random {
-        Random(seed)
-    }
-
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub fn below(&mut self, n: usize) -> usize {
-        (self.next() % n.max(1) as u64) as usize
-    }
-}
+use fastrand::Rng;
 
 /// No input grows beyond it.
 const MAX_BYTES: usize = 4096;
@@ -69,35 +50,35 @@ const TOKENS: [&[u8]; 40] = [
 ];
 
 /// A few changes of `input`, some with pieces of `other`.
-pub fn mutated(random: &mut Random, input: &[u8], other: &[u8]) -> Vec<u8> {
+pub fn mutated(random: &mut Rng, input: &[u8], other: &[u8]) -> Vec<u8> {
     let mut bytes = input.to_vec();
-    for _ in 0..1 + random.below(6) {
+    for _ in 0..1 + random.usize(..6) {
         change(random, &mut bytes, other);
     }
     bytes.truncate(MAX_BYTES);
     bytes
 }
 
-fn change(random: &mut Random, bytes: &mut Vec<u8>, other: &[u8]) {
-    let at = random.below(bytes.len() + 1);
-    let end = (at + 1 + random.below(16)).min(bytes.len());
-    match random.below(16) {
-        0 | 8 if at < bytes.len() => bytes[at] ^= 1 << random.below(8),
-        1 if at < bytes.len() => bytes[at] = random.next() as u8,
-        2 => bytes.insert(at, random.next() as u8),
+fn change(random: &mut Rng, bytes: &mut Vec<u8>, other: &[u8]) {
+    let at = random.usize(..=bytes.len());
+    let end = (at + 1 + random.usize(..16)).min(bytes.len());
+    match random.usize(..16) {
+        0 | 8 if at < bytes.len() => bytes[at] ^= 1 << random.usize(..8),
+        1 if at < bytes.len() => bytes[at] = random.u8(..),
+        2 => bytes.insert(at, random.u8(..)),
         3 if at < end => drop(bytes.drain(at..end)),
         4 if at < end => {
             let again = bytes[at..end].to_vec();
             splice(bytes, end, &again);
         }
         5 | 9 | 10 if !other.is_empty() => {
-            let from = random.below(other.len());
-            let to = (from + 1 + random.below(64)).min(other.len());
+            let from = random.usize(..other.len());
+            let to = (from + 1 + random.usize(..64)).min(other.len());
             splice(bytes, at, &other[from..to]);
         }
         6 => bytes.truncate(at),
         _ => {
-            let token = TOKENS[random.below(TOKENS.len())];
+            let token = TOKENS[random.usize(..TOKENS.len())];
             splice(bytes, at, token);
         }
     }
