@@ -19,7 +19,7 @@ use fastrand::Rng;
 use mutate::mutated;
 
 /// Mutations a target, unless told otherwise.
-const RUNS: usize = 60_000;
+const RUNS: usize = 500_000;
 
 fn corpus_of(target: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target)
