@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use annals_db::{Db, T, Value};
-use annals_edn::{Code, Edn, Error};
+use annals_edn::{Code, Edn, Error, Node};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::ast::{Binding, Input, VarId};
+use crate::ast::{Binding, Clause, Input, Pattern, Query, SourceId, Term, VarId};
 use crate::check::{CheckedQuery, Given, Role};
 use crate::datum::{Datum, DatumColumn};
-use crate::plan::logic::{Fixed, Logic, Node, RowsInput};
+use crate::plan::logic::{Fixed, Logic, Node as LogicNode, RowsInput};
 use crate::resolve;
 use crate::run::context::InputRows;
 use crate::source::log::{Events, Transactions};
@@ -76,16 +76,54 @@ pub(crate) fn bind<'a>(
         });
     }
     let sources = Sources { kinds };
+    constants(query, &sources)?;
     let mut binder = Binder { checked, args, sources: &sources, nothing: false };
     let fixed = binder.fixed(logic)?;
     let mut inputs = vec![None; query.inputs.len()];
     for node in &logic.main {
-        if let Node::Rows(rows) = node {
+        if let LogicNode::Rows(rows) = node {
             inputs[rows.input] = Some(Arc::new(binder.rows(rows)?));
         }
     }
     let nothing = binder.nothing || binder.empty_blank()?;
     Ok(Bound { sources, fixed, inputs, nothing })
+}
+
+/// Refuses constants of patterns that identify nothing where they stand, whether or not the plan comes to read them.
+fn constants(query: &Query, sources: &Sources<'_>) -> Result<(), Error> {
+    let mut databases = (0..sources.kinds.len() as u16).filter_map(|at| sources.database(SourceId(at)));
+    // Rules read what they are called on; with several databases that is only known when they run.
+    let only = databases.next().filter(|_| databases.next().is_none());
+    let bodies = query.rules.iter().flat_map(|rule| &rule.branches).map(|branch| branch.clauses.as_slice());
+    for clauses in std::iter::once(query.clauses.as_slice()).chain(bodies) {
+        crate::check::visit(clauses, &mut |clause| {
+            let Clause::Pattern(pattern) = clause else { return Ok(()) };
+            let db = if pattern.source == SourceId::CALLER { only } else { sources.database(pattern.source) };
+            db.map_or(Ok(()), |db| pattern_constants(query, db, pattern))
+        })?;
+    }
+    Ok(())
+}
+
+fn pattern_constants(query: &Query, db: &Db, pattern: &Pattern) -> Result<(), Error> {
+    let identifier = |term: Term| match term {
+        Term::Const(id) => match &query.constant(id).node {
+            Node::Long(_) => None,
+            _ => Some(Datum::from_edn(query.constant(id))),
+        },
+        _ => None,
+    };
+    let refused = |error: Error| error.at(pattern.at.0);
+    for term in [pattern.e(), pattern.tx()] {
+        if let Some(datum) = identifier(term) {
+            resolve::entity(db, &datum?).map_err(refused)?;
+        }
+    }
+    let Some(value) = identifier(pattern.v()) else { return Ok(()) };
+    let Some(attribute) = identifier(pattern.a()) else { return Ok(()) };
+    let attribute = resolve::attribute(db, &attribute?).map_err(refused)?;
+    resolve::value(db, &attribute, &value?).map_err(refused)?;
+    Ok(())
 }
 
 fn missing(input: usize) -> Error {

@@ -13,6 +13,8 @@ mod safety;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use calls::visit;
+
 use std::sync::Arc;
 
 use annals_db::Schema;

@@ -9,14 +9,18 @@
 
 mod aggregate;
 mod batch;
+mod bits;
 mod collections;
 pub mod compare;
 mod database;
+mod maps;
 mod math;
 mod names;
 pub mod number;
+mod reading;
 mod regexes;
 mod scalar;
+mod sequences;
 #[cfg(test)]
 mod tests;
 mod text;

@@ -106,6 +106,19 @@ fn unknown_attribute(db: &Db, datum: &Datum) -> Error {
     }
 }
 
+/// Whether an error says that something identifies no entity or attribute.
+#[must_use]
+pub fn is_unidentified(code: Code) -> bool {
+    matches!(
+        code,
+        Code::NotAnEntity
+            | Code::NotAnAttribute
+            | Code::NotAKeyword
+            | Code::InvalidLookupRef
+            | Code::LookupRefAttrNotUnique
+    )
+}
+
 /// `datum` as a value of `attribute`, to look up or compare with: entity identifiers for references, `8N` for longs.
 /// `None`: no value of the attribute can be equal to it.
 ///

@@ -105,7 +105,7 @@ fn set_rules(
 }
 
 /// Calls `visit` for every clause, those inside not and or after the one they stand in.
-pub(super) fn visit(
+pub(crate) fn visit(
     clauses: &[Clause],
     visit_one: &mut impl FnMut(&Clause) -> Result<(), Error>,
 ) -> Result<(), Error> {

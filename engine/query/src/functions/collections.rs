@@ -1,34 +1,23 @@
-//! Scalar functions on vectors, sets and maps.
+//! Scalar functions that ask collections, and the commonest that make them.
 
 use annals_db::Value;
 use annals_edn::{Code, Error};
 
-use super::compare::compare;
+use super::compare::{compare, equal};
 use super::scalar::wrong;
 use crate::datum::Datum;
 
 type Answer = Result<Datum, Error>;
 
 /// The most elements that `range` makes.
-const MAX_RANGE: i64 = 1_000_000;
+pub(super) const MAX_RANGE: i64 = 1_000_000;
 
 /// The elements of a collection or the characters of a string; nil has none.
-fn items(function: &str, datum: &Datum) -> Result<Vec<Datum>, Error> {
+pub(super) fn items(function: &str, datum: &Datum) -> Result<Vec<Datum>, Error> {
     match datum {
         Datum::Nil => Ok(Vec::new()),
         Datum::Value(Value::String(text)) => Ok(text.chars().map(Datum::Char).collect()),
         _ => datum.items().ok_or_else(|| wrong(function, "a collection", datum)),
-    }
-}
-
-pub(super) fn hash_map(args: &[Datum]) -> Answer {
-    match args.len() % 2 {
-        0 => {
-            // The last of equal keys wins, so later entries come first.
-            let entries = args.chunks(2).rev().map(|pair| (pair[0].clone(), pair[1].clone()));
-            Ok(Datum::map(entries.collect()))
-        }
-        _ => Err(wrong("hash-map", "keys and values", args.last().expect("an odd number is not 0"))),
     }
 }
 
@@ -79,9 +68,13 @@ fn index(datum: &Datum) -> Option<usize> {
 }
 
 pub(super) fn nth(args: &[Datum]) -> Answer {
+    if let Datum::Set(_) | Datum::Map(_) = &args[0] {
+        return Err(wrong("nth", "a vector or a string", &args[0]));
+    }
     let found = index(&args[1]).and_then(|at| items("nth", &args[0]).ok()?.into_iter().nth(at));
     match (found, args.get(2)) {
         (Some(item), _) => Ok(item),
+        (None, None) if args[0] == Datum::Nil => Ok(Datum::Nil),
         (None, Some(default)) => Ok(default.clone()),
         (None, None) => Err(wrong("nth", "a collection and a position in it", &args[1])),
     }
@@ -90,7 +83,9 @@ pub(super) fn nth(args: &[Datum]) -> Answer {
 /// What `get` finds, `None` when there is nothing.
 fn find(collection: &Datum, key: &Datum) -> Option<Datum> {
     match collection {
-        Datum::Map(entries) => entries.iter().find(|(known, _)| known == key).map(|(_, value)| value.clone()),
+        Datum::Map(entries) => {
+            entries.iter().find(|(known, _)| equal(known, key)).map(|(_, value)| value.clone())
+        }
         Datum::Set(items) => items.iter().find(|item| *item == key).cloned(),
         Datum::Value(Value::Tuple(slots)) => slots.get(index(key)?).cloned().map(Datum::from),
         Datum::Vector(items) => items.get(index(key)?).cloned(),
@@ -112,35 +107,15 @@ pub(super) fn get_in(args: &[Datum]) -> Answer {
 
 pub(super) fn contains(args: &[Datum]) -> Answer {
     match &args[0] {
-        Datum::Value(Value::String(_)) => Err(wrong("contains?", "a collection", &args[0])),
-        datum => Ok(Datum::bool(find(datum, &args[1]).is_some())),
+        Datum::Value(Value::String(_) | Value::Tuple(_)) | Datum::Nil => {}
+        Datum::Value(_) | Datum::Char(_) => return Err(wrong("contains?", "a collection", &args[0])),
+        Datum::Vector(_) | Datum::Set(_) | Datum::Map(_) => {}
     }
-}
-
-fn entries(function: &str, datum: &Datum) -> Result<Vec<(Datum, Datum)>, Error> {
-    match datum {
-        Datum::Map(entries) => Ok(entries.to_vec()),
-        Datum::Nil => Ok(Vec::new()),
-        _ => Err(wrong(function, "a map", datum)),
-    }
-}
-
-pub(super) fn keys(args: &[Datum]) -> Answer {
-    Ok(Datum::vector(entries("keys", &args[0])?.into_iter().map(|(key, _)| key).collect()))
-}
-
-pub(super) fn vals(args: &[Datum]) -> Answer {
-    Ok(Datum::vector(entries("vals", &args[0])?.into_iter().map(|(_, value)| value).collect()))
-}
-
-pub(super) fn conj(args: &[Datum]) -> Answer {
-    let mut all = items("conj", &args[0])?;
-    all.extend_from_slice(&args[1..]);
-    match &args[0] {
-        Datum::Set(_) => Ok(Datum::set(all)),
-        Datum::Map(_) => Err(wrong("conj", "a vector or a set", &args[0])),
-        _ => Ok(Datum::vector(all)),
-    }
+    let at_nil = |slots: &[Option<Value>]| index(&args[1]).is_some_and(|at| at < slots.len());
+    Ok(Datum::bool(match &args[0] {
+        Datum::Value(Value::Tuple(slots)) => at_nil(slots),
+        collection => find(collection, &args[1]).is_some(),
+    }))
 }
 
 pub(super) fn concat(args: &[Datum]) -> Answer {
@@ -168,7 +143,7 @@ pub(super) fn reverse(args: &[Datum]) -> Answer {
 }
 
 /// How many to take; fewer than none is none.
-fn how_many(datum: &Datum) -> Option<usize> {
+pub(super) fn how_many(datum: &Datum) -> Option<usize> {
     match datum {
         Datum::Value(Value::Long(..0)) => Some(0),
         _ => index(datum),

@@ -1,5 +1,6 @@
 //! Functions that read: `get-else`, `get-some`, `missing?`, nested `q`, and those of the log.
 
+use annals_db::bootstrap::attr;
 use annals_db::{Attribute, Cardinality, Column, Db, EntityId, Range, T, Value};
 use annals_edn::{Code, Error};
 
@@ -71,7 +72,8 @@ fn database<'a>(function: Function, operands: &[Operand<'a>]) -> Result<&'a Db, 
     }
 }
 
-/// The values of an attribute of an entity under the database's view, retracted ones too if it is a history.
+/// The values of an attribute of an entity under the database's view, in index order, retracted ones too if it is a
+/// history: of these `get-else` and `get-some` take the first.
 fn values(db: &Db, e: EntityId, attribute: &Attribute) -> Result<Vec<Value>, Error> {
     if !db.view().history {
         return Ok(db.values(e, attribute.id)?.into_iter().map(|(value, _)| value).collect());
@@ -83,6 +85,10 @@ fn values(db: &Db, e: EntityId, attribute: &Attribute) -> Result<Vec<Value>, Err
         found.extend((0..batch.rows).map(|row| batch.v.get(row).to_value()));
     }
     Ok(found)
+}
+
+fn first_value(db: &Db, e: EntityId, attribute: &Attribute) -> Result<Option<Value>, Error> {
+    Ok(values(db, e, attribute)?.into_iter().next())
 }
 
 fn one_valued(db: &Db, attribute: &Datum) -> Result<std::sync::Arc<Attribute>, Error> {
@@ -103,7 +109,7 @@ fn get_else(db: &Db, e: &Datum, attribute: &Datum, default: &Datum) -> Result<Da
         return Err(nil_default());
     }
     let Some(e) = resolve::entity(db, e)? else { return Ok(default.clone()) };
-    Ok(values(db, e, &attribute)?.pop().map_or_else(|| default.clone(), Datum::Value))
+    Ok(first_value(db, e, &attribute)?.map_or_else(|| default.clone(), Datum::Value))
 }
 
 fn nil_default() -> Error {
@@ -140,7 +146,7 @@ fn get_some(db: &Db, e: &Datum, attributes: &[Datum]) -> Result<Datum, Error> {
     let attributes = attributes.iter().map(|a| one_valued(db, a)).collect::<Result<Vec<_>, _>>()?;
     let Some(e) = resolve::entity(db, e)? else { return Ok(Datum::Nil) };
     for attribute in attributes {
-        if let Some(value) = values(db, e, &attribute)?.pop() {
+        if let Some(value) = first_value(db, e, &attribute)? {
             let a = Datum::Value(Value::Ref(attribute.id.entity()));
             return Ok(Datum::vector(vec![a, Datum::Value(value)]));
         }
@@ -174,7 +180,7 @@ fn query(operands: &[Operand<'_>], row: usize, args: &[Datum], nested: &dyn Nest
 }
 
 /// A t, a transaction's entity or an instant, as the first transaction from there on; nil is `open`.
-fn point(db: &Db, datum: &Datum, open: T) -> Result<T, Error> {
+fn point(function: &str, db: &Db, datum: &Datum, open: T) -> Result<T, Error> {
     match datum {
         Datum::Nil => Ok(open),
         Datum::Value(Value::Long(n)) if *n >= 0 => Ok(EntityId(*n as u64).as_t().unwrap_or(T(*n as u64))),
@@ -183,13 +189,13 @@ fn point(db: &Db, datum: &Datum, open: T) -> Result<T, Error> {
             let before = db.point(annals_db::Point::Instant(ms - 1))?;
             Ok(T(before.0 + 1))
         }
-        _ => Err(wrong("tx-ids", "a t, a transaction, an instant or nil", datum)),
+        _ => Err(wrong(function, "a t, a transaction, an instant or nil", datum)),
     }
 }
 
 fn tx_ids(db: &Db, start: &Datum, end: &Datum) -> Result<Datum, Error> {
     let past = T(db.basis().0 + 1);
-    let (start, end) = (point(db, start, T(1))?, point(db, end, past)?.min(past));
+    let (start, end) = (point("tx-ids", db, start, T(1))?, point("tx-ids", db, end, past)?.min(past));
     if end.0.saturating_sub(start.0) > MAX_LOG_TRANSACTIONS as u64 {
         let message = format!("a call of tx-ids reads at most {MAX_LOG_TRANSACTIONS} transactions");
         return Err(Error::new(Code::FunctionFailed, message));
@@ -199,10 +205,14 @@ fn tx_ids(db: &Db, start: &Datum, end: &Datum) -> Result<Datum, Error> {
 }
 
 fn tx_data(db: &Db, tx: &Datum) -> Result<Datum, Error> {
-    let t = point(db, tx, T(0))?;
+    let t = point("tx-data", db, tx, T(0))?;
     let mut rows = Vec::new();
     for body in db.log(t, T(t.0 + 1), 1)? {
         let tx = Datum::Value(Value::Ref(EntityId::of_tx(body.t)));
+        // The log keeps a transaction's instant beside its datoms.
+        let (a, instant) = (attr::TX_INSTANT.entity(), Value::Instant(body.instant));
+        let row = vec![tx.clone(), Value::Ref(a).into(), instant.into(), tx.clone(), Datum::bool(true)];
+        rows.push(Datum::vector(row));
         for datom in &body.datoms {
             let (e, a) = (Value::Ref(datom.e), Value::Ref(datom.a.entity()));
             let row = vec![e.into(), a.into(), datom.v.clone().into(), tx.clone(), Datum::bool(datom.added)];

@@ -62,11 +62,17 @@ fn extreme(args: &[Datum], wanted: std::cmp::Ordering) -> Answer {
     let mut best = (Number::from_datum(&args[0])?, &args[0]);
     for datum in &args[1..] {
         let number = Number::from_datum(datum)?;
-        if compare_numbers(&number, &best.0) == wanted {
+        // Of equal numbers the later is answered, and a NaN wherever one is.
+        let keeps = compare_numbers(&best.0, &number) == wanted && !is_nan(&number);
+        if !keeps && !is_nan(&best.0) {
             best = (number, datum);
         }
     }
     Ok(best.1.clone())
+}
+
+fn is_nan(number: &Number) -> bool {
+    matches!(number, Number::Double(x) if x.is_nan())
 }
 
 pub(super) fn abs(args: &[Datum]) -> Answer {
@@ -124,6 +130,14 @@ pub(super) fn long(args: &[Datum]) -> Answer {
     Ok(Datum::long(long.ok_or_else(overflow)?))
 }
 
+/// A long of 32 bits.
+pub(super) fn int(args: &[Datum]) -> Answer {
+    match long(args)? {
+        Datum::Value(Value::Long(x)) if i32::try_from(x).is_err() => Err(overflow()),
+        int => Ok(int),
+    }
+}
+
 pub(super) fn double(args: &[Datum]) -> Answer {
     answer(Number::Double(Number::from_datum(&args[0])?.to_f64()))
 }
@@ -154,39 +168,6 @@ pub(super) fn bigdec(args: &[Datum]) -> Answer {
     Ok(Datum::Value(Value::BigDec(Arc::new(decimal))))
 }
 
-fn integer(function: &str, datum: &Datum) -> Result<i64, Error> {
-    let value = datum.value().and_then(|value| value.as_ref().as_integer());
-    value.ok_or_else(|| wrong(function, "longs", datum))
-}
-
-fn fold_bits(function: &str, args: &[Datum], join: fn(i64, i64) -> i64) -> Answer {
-    let mut bits = integer(function, &args[0])?;
-    for datum in &args[1..] {
-        bits = join(bits, integer(function, datum)?);
-    }
-    Ok(Datum::long(bits))
-}
-
-pub(super) fn bit_and(args: &[Datum]) -> Answer {
-    fold_bits("bit-and", args, |x, y| x & y)
-}
-
-pub(super) fn bit_or(args: &[Datum]) -> Answer {
-    fold_bits("bit-or", args, |x, y| x | y)
-}
-
-pub(super) fn bit_xor(args: &[Datum]) -> Answer {
-    fold_bits("bit-xor", args, |x, y| x ^ y)
-}
-
-pub(super) fn bit_shift_left(args: &[Datum]) -> Answer {
-    fold_bits("bit-shift-left", args, |x, y| x.wrapping_shl(y as u32))
-}
-
-pub(super) fn bit_shift_right(args: &[Datum]) -> Answer {
-    fold_bits("bit-shift-right", args, |x, y| x.wrapping_shr(y as u32))
-}
-
 pub(super) fn on_double(args: &[Datum], function: fn(f64) -> f64) -> Answer {
     answer(Number::Double(function(Number::from_datum(&args[0])?.to_f64())))
 }
@@ -199,7 +180,22 @@ pub(super) fn round(args: &[Datum]) -> Answer {
 
 pub(super) fn pow(args: &[Datum]) -> Answer {
     let (x, y) = pair(args)?;
-    answer(Number::Double(x.to_f64().powf(y.to_f64())))
+    answer(Number::Double(libm::pow(x.to_f64(), y.to_f64())))
+}
+
+pub(super) fn hypot(args: &[Datum]) -> Answer {
+    let (x, y) = pair(args)?;
+    answer(Number::Double(libm::hypot(x.to_f64(), y.to_f64())))
+}
+
+pub(super) fn atan2(args: &[Datum]) -> Answer {
+    let (y, x) = pair(args)?;
+    answer(Number::Double(libm::atan2(y.to_f64(), x.to_f64())))
+}
+
+/// -1.0, 1.0, or the zero or NaN that it is given.
+pub(super) fn signum(x: f64) -> f64 {
+    if x == 0.0 || x.is_nan() { x } else { 1.0_f64.copysign(x) }
 }
 
 fn is(args: &[Datum], test: fn(&Value) -> bool) -> Answer {
@@ -220,6 +216,46 @@ pub(super) fn is_int(args: &[Datum]) -> Answer {
 
 pub(super) fn is_double(args: &[Datum]) -> Answer {
     is(args, |value| matches!(value, Value::Double(_)))
+}
+
+/// Double or float.
+pub(super) fn is_float(args: &[Datum]) -> Answer {
+    is(args, |value| matches!(value, Value::Double(_) | Value::Float(_)))
+}
+
+pub(super) fn is_rational(args: &[Datum]) -> Answer {
+    is(args, |value| {
+        let number = Number::of(&value.as_ref());
+        number.is_some_and(|number| !matches!(number, Number::Double(_)))
+    })
+}
+
+fn is_long(args: &[Datum], test: fn(i64) -> bool) -> Answer {
+    let long = match &args[0] {
+        Datum::Value(value @ (Value::Long(_) | Value::Ref(_))) => value.as_ref().as_integer(),
+        _ => None,
+    };
+    Ok(Datum::bool(long.is_some_and(test)))
+}
+
+pub(super) fn is_natural(args: &[Datum]) -> Answer {
+    is_long(args, |x| x >= 0)
+}
+
+pub(super) fn is_positive_int(args: &[Datum]) -> Answer {
+    is_long(args, |x| x > 0)
+}
+
+pub(super) fn is_negative_int(args: &[Datum]) -> Answer {
+    is_long(args, |x| x < 0)
+}
+
+pub(super) fn is_infinite(args: &[Datum]) -> Answer {
+    Ok(Datum::bool(Number::from_datum(&args[0])?.to_f64().is_infinite()))
+}
+
+pub(super) fn is_not_a_number(args: &[Datum]) -> Answer {
+    Ok(Datum::bool(is_nan(&Number::from_datum(&args[0])?)))
 }
 
 pub(super) fn is_decimal(args: &[Datum]) -> Answer {

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 
+use annals_db::Value;
 use annals_edn::{Code, Error};
 use regex::{Captures, Regex, RegexBuilder};
 
@@ -78,16 +79,46 @@ pub(super) fn re_matches(args: &[Datum]) -> Answer {
 
 pub(super) fn re_seq(args: &[Datum]) -> Answer {
     let (pattern, whole) = (text("re-seq", &args[0])?, text("re-seq", &args[1])?);
-    compiled(pattern, |regex| Datum::vector(regex.captures_iter(whole).map(|found| groups(&found)).collect()))
+    compiled(pattern, |regex| {
+        let all: Vec<Datum> = regex.captures_iter(whole).map(|found| groups(&found)).collect();
+        if all.is_empty() { Datum::Nil } else { Datum::vector(all) }
+    })
 }
 
+/// All matches replaced; `$1` and `${name}` in the replacement are groups.
+pub(super) fn re_replace(args: &[Datum]) -> Answer {
+    let (whole, pattern) = (text("re-replace", &args[0])?, text("re-replace", &args[1])?);
+    let by = text("re-replace", &args[2])?;
+    compiled(pattern, |regex| Datum::text(&regex.replace_all(whole, by)))
+}
+
+/// Without a limit, or with 0, empty parts at the end are dropped; a limit above 0 is the most parts, one below 0 none.
 pub(super) fn split(args: &[Datum]) -> Answer {
     let (whole, pattern) = (text("split", &args[0])?, text("split", &args[1])?);
+    let limit = match args.get(2) {
+        None => 0,
+        Some(Datum::Value(Value::Long(n))) => *n,
+        Some(datum) => return Err(super::scalar::wrong("split", "a whole number of parts", datum)),
+    };
     compiled(pattern, |regex| {
-        let mut parts: Vec<&str> = regex.split(whole).collect();
-        while parts.len() > 1 && parts.last().is_some_and(|part| part.is_empty()) {
+        let mut parts = parts(regex, whole, usize::try_from(limit).ok().filter(|most| *most > 0));
+        while limit == 0 && parts.len() > 1 && parts.last().is_some_and(|part| part.is_empty()) {
             parts.pop();
         }
         Datum::vector(parts.into_iter().map(Datum::text).collect())
     })
+}
+
+/// What stands between the matches. An empty match at the beginning separates nothing.
+fn parts<'a>(regex: &Regex, whole: &'a str, most: Option<usize>) -> Vec<&'a str> {
+    let (mut parts, mut from) = (Vec::new(), 0);
+    for found in regex.find_iter(whole).filter(|found| found.end() > 0) {
+        if most.is_some_and(|most| parts.len() + 1 >= most) {
+            break;
+        }
+        parts.push(&whole[from..found.start()]);
+        from = found.end();
+    }
+    parts.push(&whole[from..]);
+    parts
 }

@@ -46,6 +46,56 @@ pub(super) fn is_uuid(args: &[Datum]) -> Answer {
     is(args, |value| matches!(value, Value::Uuid(_)))
 }
 
+pub(super) fn is_uri(args: &[Datum]) -> Answer {
+    is(args, |value| matches!(value, Value::Uri(_)))
+}
+
+pub(super) fn is_bytes(args: &[Datum]) -> Answer {
+    is(args, |value| matches!(value, Value::Bytes(_)))
+}
+
+pub(super) fn is_char(args: &[Datum]) -> Answer {
+    Ok(Datum::bool(matches!(args[0], Datum::Char(_))))
+}
+
+/// A keyword or a symbol, as `keyword` and `symbol` ask, with a namespace or without, as `qualified` asks.
+fn is_name(datum: &Datum, keyword: bool, symbol: bool, qualified: Option<bool>) -> Answer {
+    let namespaced = match datum {
+        Datum::Value(Value::Keyword(name)) if keyword => Some(name.namespace().is_some()),
+        Datum::Value(Value::Symbol(name)) if symbol => Some(name.namespace().is_some()),
+        _ => None,
+    };
+    Ok(Datum::bool(namespaced.is_some_and(|found| qualified.is_none_or(|wanted| wanted == found))))
+}
+
+pub(super) fn is_ident(args: &[Datum]) -> Answer {
+    is_name(&args[0], true, true, None)
+}
+
+pub(super) fn is_simple_ident(args: &[Datum]) -> Answer {
+    is_name(&args[0], true, true, Some(false))
+}
+
+pub(super) fn is_qualified_ident(args: &[Datum]) -> Answer {
+    is_name(&args[0], true, true, Some(true))
+}
+
+pub(super) fn is_simple_keyword(args: &[Datum]) -> Answer {
+    is_name(&args[0], true, false, Some(false))
+}
+
+pub(super) fn is_qualified_keyword(args: &[Datum]) -> Answer {
+    is_name(&args[0], true, false, Some(true))
+}
+
+pub(super) fn is_simple_symbol(args: &[Datum]) -> Answer {
+    is_name(&args[0], false, true, Some(false))
+}
+
+pub(super) fn is_qualified_symbol(args: &[Datum]) -> Answer {
+    is_name(&args[0], false, true, Some(true))
+}
+
 pub(super) fn inst_ms(args: &[Datum]) -> Answer {
     match &args[0] {
         Datum::Value(Value::Instant(ms)) => Ok(Datum::long(*ms)),
@@ -192,9 +242,12 @@ pub(super) fn reverse(args: &[Datum]) -> Answer {
     Ok(Datum::text(&text("reverse", &args[0])?.chars().rev().collect::<String>()))
 }
 
+pub(super) fn trim_newline(args: &[Datum]) -> Answer {
+    Ok(Datum::text(text("trim-newline", &args[0])?.trim_end_matches(['\n', '\r'])))
+}
+
 pub(super) fn join(args: &[Datum]) -> Answer {
-    let items = args.last().expect("join has arguments");
-    let items = items.items().ok_or_else(|| wrong("join", "a collection", items))?;
+    let items = super::collections::items("join", args.last().expect("join has arguments"))?;
     let separator = if args.len() == 2 { plain(&args[0]) } else { String::new() };
     Ok(Datum::text(&items.iter().map(plain).collect::<Vec<_>>().join(&separator)))
 }
@@ -204,8 +257,38 @@ pub(super) fn replace(args: &[Datum]) -> Answer {
     Ok(Datum::text(&whole.replace(part, text("replace", &args[2])?)))
 }
 
+pub(super) fn replace_first(args: &[Datum]) -> Answer {
+    let (whole, part) = two("replace-first", args)?;
+    Ok(Datum::text(&whole.replacen(part, text("replace-first", &args[2])?, 1)))
+}
+
+/// The position in characters of a place in bytes.
+fn characters_before(whole: &str, found: Option<usize>) -> Answer {
+    Ok(found.map_or(Datum::Nil, |at| Datum::long(whole[..at].chars().count() as i64)))
+}
+
 pub(super) fn index_of(args: &[Datum]) -> Answer {
     let (whole, part) = two("index-of", args)?;
-    let found = whole.find(part).map(|at| whole[..at].chars().count() as i64);
-    Ok(found.map_or(Datum::Nil, Datum::long))
+    let from = match args.get(2) {
+        None => 0,
+        Some(Datum::Value(Value::Long(n))) => usize::try_from(*n).unwrap_or(0),
+        Some(datum) => return Err(wrong("index-of", "a position in the string", datum)),
+    };
+    let start = whole.char_indices().map(|(at, _)| at).chain([whole.len()]).nth(from);
+    let found = start.and_then(|start| whole[start..].find(part).map(|at| at + start));
+    characters_before(whole, found)
+}
+
+pub(super) fn last_index_of(args: &[Datum]) -> Answer {
+    let (whole, part) = two("last-index-of", args)?;
+    characters_before(whole, whole.rfind(part))
+}
+
+pub(super) fn split_lines(args: &[Datum]) -> Answer {
+    let mut lines: Vec<&str> = text("split-lines", &args[0])?.split('\n').collect();
+    lines.iter_mut().for_each(|line| *line = line.strip_suffix('\r').unwrap_or(line));
+    while lines.len() > 1 && lines.last().is_some_and(|line| line.is_empty()) {
+        lines.pop();
+    }
+    Ok(Datum::vector(lines.into_iter().map(Datum::text).collect()))
 }

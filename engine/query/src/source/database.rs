@@ -112,6 +112,10 @@ impl Database<'_> {
             (None, None) => None,
         };
         let parts = match attribute {
+            // Where a variable names the attribute, an identifier that names nothing matches nothing of it.
+            Some(attribute) if request.attribute.is_none() => {
+                unless_unidentified(self.known(request, entity, &attribute))?.into_iter().collect()
+            }
             Some(attribute) => self.known(request, entity, &attribute)?.into_iter().collect(),
             None => self.unknown(request, entity)?,
         };
@@ -183,8 +187,7 @@ impl Database<'_> {
         attributes.sort_by_key(|attribute| attribute.id);
         let mut parts = Vec::new();
         for attribute in attributes {
-            // An identifier that names nothing for this attribute matches nothing of it.
-            let Ok(Some(value)) = self.value(request, attribute, datum) else { continue };
+            let Some(value) = unless_unidentified(self.value(request, attribute, datum))? else { continue };
             let ty = attribute.value_type;
             let part = match entity {
                 Some(e) => Part { range: Range::entity_attr(e, attribute.id), ty, value: Some(value) },
@@ -411,6 +414,14 @@ impl Fields {
                 frame::append(mine, theirs);
             }
         }
+    }
+}
+
+/// Nothing in place of the refusal of an identifier.
+fn unless_unidentified<T>(found: Result<Option<T>, Error>) -> Result<Option<T>, Error> {
+    match found {
+        Err(error) if resolve::is_unidentified(error.code()) => Ok(None),
+        other => other,
     }
 }
 

@@ -307,10 +307,14 @@ impl Naive<'_> {
     fn get_else(&self, args: &[Datum]) -> Datum {
         let attribute = resolve::attribute(self.db, &args[2]).expect("the attribute is known");
         let a = Datum::Value(Value::Ref(attribute.id.entity()));
-        // In a history, where an entity may have several, the greatest.
+        // In a history, where an entity may have several, the least.
         let Ok(Some(e)) = resolve::entity(self.db, &args[1]) else { return args[3].clone() };
         let e = Datum::Value(Value::Ref(e));
-        let found = self.datoms.iter().rev().find(|datom| datom[0] == e && datom[1] == a);
+        let found = self
+            .datoms
+            .iter()
+            .filter(|datom| datom[0] == e && datom[1] == a)
+            .min_by(|x, y| x[2].cmp_index(&y[2]));
         found.map_or_else(|| args[3].clone(), |datom| datom[2].clone())
     }
 }
