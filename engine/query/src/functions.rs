@@ -13,6 +13,8 @@ mod bits;
 mod collections;
 pub mod compare;
 mod database;
+#[cfg(test)]
+mod list;
 mod maps;
 mod math;
 mod names;

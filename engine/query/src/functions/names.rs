@@ -11,7 +11,7 @@ type Arity = (usize, usize);
 const ANY: usize = usize::MAX;
 
 /// Those that are not in the table of scalar functions.
-const SPECIAL: [(&str, Function, Arity); 21] = [
+pub(super) const SPECIAL: [(&str, Function, Arity); 21] = [
     ("<", Function::Compare(Comparison::Less), (2, 2)),
     ("<=", Function::Compare(Comparison::LessOrEqual), (2, 2)),
     (">", Function::Compare(Comparison::Greater), (2, 2)),
@@ -35,7 +35,7 @@ const SPECIAL: [(&str, Function, Arity); 21] = [
     ("tx-data", Function::TxData, (2, 2)),
 ];
 
-const AGGREGATES: [&str; 11] = [
+pub(super) const AGGREGATES: [&str; 11] = [
     "min",
     "max",
     "count",
@@ -126,7 +126,7 @@ fn unknown(name: &Symbol, plain: &str) -> Error {
     let known = SPECIAL.iter().map(|(name, _, _)| *name).chain(TABLE.iter().map(|entry| entry.name));
     match nearest(plain, known) {
         Some(near) => error.hint(format!("did you mean {near}?")),
-        None => error.hint("the documentation lists the functions that queries may call"),
+        None => error.hint("docs/query-functions.md lists what queries may call"),
     }
 }
 

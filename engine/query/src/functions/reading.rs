@@ -67,7 +67,7 @@ pub(super) fn double_of(args: &[Datum]) -> Answer {
 /// The first form of a text; nil of an empty one.
 pub(super) fn read_string(args: &[Datum]) -> Answer {
     let whole = text("read-string", &args[0])?;
-    match annals_edn::read_all(whole)?.first() {
+    match annals_edn::read_all(whole).map_err(Error::without_span)?.first() {
         Some(form) => Datum::from_edn(form),
         None => Ok(Datum::Nil),
     }

@@ -34,7 +34,7 @@ pub(super) fn find(name: &str) -> Option<Scalar> {
 }
 
 /// Other names that people write.
-const ALIASES: [(&str, &str); 12] = [
+pub(super) const ALIASES: [(&str, &str); 12] = [
     (".length", "count"),
     (".trim", "clojure.string/trim"),
     (".substring", "subs"),
