@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use annals_edn::{Code, Error};
 use annals_peer::Peer;
 use annals_transport::{Channel, ConnectOptions, TlsIdentity};
-use annals_wire::{from_status, to_status};
+use annals_wire::{from_status, is_broken, to_status};
 use tonic::{Request, Response, Status};
 
 use crate::Result;
@@ -86,7 +86,5 @@ impl Forward {
 
 /// True when another transactor, or the same one later, may answer.
 fn may_go_elsewhere(status: &Status) -> bool {
-    let broken = std::error::Error::source(status).is_some()
-        && matches!(status.code(), tonic::Code::Unknown | tonic::Code::Cancelled);
-    broken || from_status(status).kind() == annals_edn::Kind::Unavailable
+    is_broken(status) || from_status(status).kind() == annals_edn::Kind::Unavailable
 }

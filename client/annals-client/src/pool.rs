@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use annals_edn::{Code, Error};
 use annals_transport::{ConnectOptions, TlsIdentity};
-use annals_wire::from_status;
+use annals_wire::{from_status, is_broken};
 use tonic::Status;
 use tonic::transport::Channel;
 
@@ -130,8 +130,5 @@ impl Attempts<'_> {
 /// True when another endpoint, or the same one later, may answer the very same call.
 #[must_use]
 pub fn is_transient(status: &Status) -> bool {
-    use tonic::Code::{Cancelled, Unavailable, Unknown};
-    // A connection that broke shows as unknown or cancelled with a transport error as its source.
-    let broken = std::error::Error::source(status).is_some() && matches!(status.code(), Cancelled | Unknown);
-    status.code() == Unavailable || broken
+    status.code() == tonic::Code::Unavailable || is_broken(status)
 }

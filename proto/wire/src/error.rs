@@ -146,6 +146,18 @@ fn parse_span(text: &str) -> Option<Span> {
     Some(Span { start: start.parse().ok()?, end: end.parse().ok()? })
 }
 
+/// True when a connection broke or was not to be had, so that nobody answered: the very same call may be sent again,
+/// elsewhere or later. No Annals process answers `UNKNOWN`; the transport says it, with a cause or (for a connection
+/// that ended before the call) in words only.
+#[must_use]
+pub fn is_broken(status: &Status) -> bool {
+    match status.code() {
+        tonic::Code::Unknown => true,
+        tonic::Code::Cancelled => status.source().is_some(),
+        _ => false,
+    }
+}
+
 /// A status that no Annals process made. One with a source was made on this side of the connection: nobody answered.
 fn foreign(status: &Status) -> Error {
     let chain = source_chain(status);
@@ -163,12 +175,9 @@ fn foreign(status: &Status) -> Error {
     if status.code() == tonic::Code::Cancelled && chain.contains("Timeout expired") {
         return Error::new(Code::DeadlineExceeded, "the call's deadline has passed");
     }
-    let transport = status.source().is_some()
-        && matches!(
-            status.code(),
-            tonic::Code::Unknown | tonic::Code::Cancelled | tonic::Code::Internal | tonic::Code::Unavailable
-        );
-    let code = if transport { Code::Unreachable } else { nearest(status.code()) };
+    let local = status.source().is_some()
+        && matches!(status.code(), tonic::Code::Internal | tonic::Code::Unavailable);
+    let code = if local || is_broken(status) { Code::Unreachable } else { nearest(status.code()) };
     Error::new(code, if chain.is_empty() { status.message().to_owned() } else { chain })
 }
 
@@ -244,6 +253,15 @@ mod tests {
         for (code, expected) in cases {
             assert_eq!(grpc_code(code), expected, "{code:?}");
         }
+    }
+
+    #[test]
+    fn a_connection_that_ended_before_the_call_answered_nothing() {
+        let status = Status::unknown("Service was not ready: transport error");
+        assert!(is_broken(&status));
+        assert_eq!(from_status(&status).code(), Code::Unreachable);
+        let defect = to_status(&Error::new(Code::Internal, "a defect"));
+        assert!(!is_broken(&defect) && !is_broken(&Status::cancelled("by the caller")));
     }
 
     #[test]

@@ -13,6 +13,6 @@ pub mod rows;
 pub mod v1;
 pub mod value;
 
-pub use error::{from_status, to_status};
+pub use error::{from_status, is_broken, to_status};
 pub use prost::Message;
 pub use rows::{Cell, Rows};
