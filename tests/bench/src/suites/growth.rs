@@ -107,7 +107,7 @@ fn indexed(store: &Store) -> Result<Store> {
     let db = store.db.adopt(Base::open(root, port)?)?;
     // Every leaf is decoded once beforehand: what is measured is the search, not the store.
     for index in Index::ALL {
-        let (mut scan, mut batch) = (db.scan(&Range::all(index), Columns::E), Batch::new(None));
+        let (mut scan, mut batch) = (db.scan(&Range::all(index), Columns::ALL), Batch::new(None));
         while scan.next(&mut batch)? {}
     }
     Ok(store.on(db))
