@@ -1,13 +1,15 @@
-//! Where a result stands: tokens that any peer can go on from, and the producers of chunks.
+//! Where a result stands: tokens that any peer can go on from, the producers of chunks, and runs kept for the next call.
 
 mod chunks;
 pub mod datoms;
 pub mod log;
+pub mod parked;
 pub mod query;
 pub mod token;
 
 use annals_wire::v1;
 
+use self::token::Lead;
 use crate::Result;
 
 /// Makes the chunks of one result, in order, on a thread of its own.
@@ -34,4 +36,7 @@ pub trait Sink {
     /// # Errors
     /// `DEADLINE_EXCEEDED`, `STREAM_STALLED`.
     fn take(&mut self, chunk: v1::Chunk, more: bool) -> Result<bool>;
+
+    /// Notes that a run can begin at `lead` to go on behind the next `ahead` rows.
+    fn mark(&mut self, ahead: u64, lead: Lead);
 }

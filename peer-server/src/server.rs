@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::Result;
 use crate::config::Config;
+use crate::cursor::parked::Parked;
 use crate::forward::Forward;
 use crate::services::{Shared, routes};
 use crate::stream::Workers;
@@ -65,6 +66,7 @@ impl PeerServer {
             functions: Arc::default(),
             plans: Arc::default(),
             workers: Workers::new(WORKERS),
+            parked: Parked::default(),
             draining: server.readiness().draining(),
         });
         let handle = server.serve(routes(shared))?;

@@ -14,6 +14,7 @@ use annals_wire::v1::database_service_server::DatabaseServiceServer;
 use annals_wire::v1::query_service_server::QueryServiceServer;
 use annals_wire::v1::transact_service_server::TransactServiceServer;
 
+use crate::cursor::parked::Parked;
 use crate::forward::Forward;
 use crate::plans::Plans;
 use crate::stream::Workers;
@@ -41,6 +42,8 @@ pub struct Shared {
     pub plans: Arc<Plans>,
     /// what runs results
     pub workers: Workers,
+    /// results that are taken chunk by chunk
+    pub parked: Parked,
     /// cancelled when the server drains: streams of transactions end then
     pub draining: CancellationToken,
 }

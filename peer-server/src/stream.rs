@@ -3,6 +3,7 @@
 //! The worker runs until the client has taken what is queued; HTTP/2 flow control and the queue of one bound what a
 //! slow client makes the server hold. A result that fits the first chunk is answered in one piece, without a queue.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,6 +17,7 @@ use tokio_stream::{Stream, StreamExt};
 use tonic::Status;
 
 use crate::Result;
+use crate::cursor::token::Lead;
 use crate::cursor::{Producer, Sink};
 
 /// The target size of a chunk when the client names none.
@@ -24,6 +26,10 @@ pub const CHUNK_BYTES: usize = 256 << 10;
 pub const CHUNK_BYTES_MAX: usize = 1 << 20;
 /// A client that takes nothing for this long is cut off; it can resume.
 const STALL_TIMEOUT: Duration = Duration::from_secs(30);
+/// The longest lead value of a token; where it is longer, rows are counted from an earlier one.
+const LEAD_BYTES: usize = 128;
+/// Marks are at least so many rows apart: a run that begins at one makes hardly more rows again.
+const MARK_ROWS: u64 = 256;
 /// Chunks that wait for the client.
 const QUEUED: usize = 1;
 
@@ -67,6 +73,9 @@ impl Drop for CancelOnDrop {
     }
 }
 
+/// Makes the token behind so many rows, given where a run can begin.
+pub type Tokens = Box<dyn Fn(u64, Option<Lead>) -> Vec<u8> + Send>;
+
 /// How a result is to be delivered.
 pub struct Delivery {
     /// target size of a chunk
@@ -75,8 +84,10 @@ pub struct Delivery {
     pub deadline: Instant,
     /// rows left out because an earlier stream delivered them
     pub rows_before: u64,
+    /// where the run began, if not at the first row
+    pub lead: Option<Lead>,
     /// the token behind so many rows
-    pub token: Box<dyn Fn(u64) -> Vec<u8> + Send>,
+    pub token: Tokens,
 }
 
 /// Worker threads, so many at once.
@@ -161,7 +172,8 @@ fn work<S>(
     let header = producer.header();
     let basis_t = header.basis_t;
     let way = Way::Opening(first, vec![Event::Header(header)]);
-    let mut outlet = Outlet { delivery, cancel, rows: 0, way };
+    let passed = delivery.lead.clone().map(|lead| Mark { rows: delivery.rows_before, lead });
+    let mut outlet = Outlet { delivery, cancel, rows: 0, passed, ahead: VecDeque::new(), way };
     let ended = producer.run(&mut outlet).map(|stats| v1::ResultTrailer {
         row_count: outlet.delivery.rows_before + outlet.rows,
         elapsed_us: begun.elapsed().as_micros() as u64,
@@ -176,7 +188,23 @@ struct Outlet<'a> {
     delivery: Delivery,
     cancel: &'a Cancel,
     rows: u64,
+    /// the last mark that the rows sent have reached
+    passed: Option<Mark>,
+    ahead: VecDeque<Mark>,
     way: Way,
+}
+
+/// A place behind so many rows of the result, and how a run can begin there.
+struct Mark {
+    rows: u64,
+    lead: Lead,
+}
+
+impl Mark {
+    /// The lead of the place behind `rows` rows, which is not before this one.
+    fn behind(&self, rows: u64) -> Lead {
+        Lead { value: self.lead.value.clone(), rows: self.lead.rows + rows - self.rows }
+    }
 }
 
 /// How events reach the client: gathered for the first answer, or queued behind it.
@@ -197,7 +225,11 @@ impl Sink for Outlet<'_> {
         }
         self.rows += u64::from(chunk.row_count);
         chunk.rows_sent = self.delivery.rows_before + self.rows;
-        chunk.resume_token = (self.delivery.token)(chunk.rows_sent).into();
+        while let Some(mark) = self.ahead.pop_front_if(|mark| mark.rows <= chunk.rows_sent) {
+            self.passed = Some(mark);
+        }
+        let lead = self.passed.as_ref().map(|mark| mark.behind(chunk.rows_sent));
+        chunk.resume_token = (self.delivery.token)(chunk.rows_sent, lead).into();
         match &mut self.way {
             Way::Opening(_, events) => {
                 events.push(Event::Chunk(chunk));
@@ -209,6 +241,14 @@ impl Sink for Outlet<'_> {
             Way::Gone => {}
         }
         Ok(!matches!(self.way, Way::Gone) && !self.cancel.flag().load(Ordering::Relaxed))
+    }
+
+    fn mark(&mut self, ahead: u64, lead: Lead) {
+        let rows = self.delivery.rows_before + self.rows + ahead;
+        let is_far = self.ahead.back().is_none_or(|last| last.rows + MARK_ROWS <= rows);
+        if is_far && lead.value.len() <= LEAD_BYTES {
+            self.ahead.push_back(Mark { rows, lead });
+        }
     }
 }
 

@@ -59,6 +59,12 @@ impl Chunks {
         self.left == 0
     }
 
+    /// Rows taken and not handed over yet.
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
+        self.gathered.as_ref().map_or(0, |gathered| gathered.rows as u64)
+    }
+
     /// Takes a batch; false when `out` wants no more.
     ///
     /// # Errors

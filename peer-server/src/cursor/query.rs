@@ -6,12 +6,15 @@ use annals_edn::{Code, Edn, Error, Node, read_one};
 use annals_peer::db::Db;
 use annals_peer::query::ast::{FindElem, FindShape, Input, KeyKind, Query};
 use annals_peer::query::{
-    self, Argument, Counters, Pattern, Position, Prepared, QueryCtx, QueryLimits, RowBatch, Rows, Shaper,
+    self, Argument, Counters, Datum, Pattern, Position, Prepared, QueryCtx, QueryLimits, RowBatch, Rows,
+    Shaper,
 };
-use annals_wire::v1;
+use annals_wire::db::{value_from_wire, value_to_wire};
 use annals_wire::value::from_edn;
+use annals_wire::{Message, v1};
 
 use super::chunks::{Batch, Cells, Chunks};
+use super::token::{self, Lead};
 use super::{Producer, Sink};
 use crate::Result;
 use crate::plans::Plans;
@@ -26,10 +29,19 @@ pub struct Ask {
     text: String,
     prepared: Option<Arc<Prepared>>,
     arguments: Vec<Argument>,
-    skip: u64,
-    limit: Option<u64>,
+    window: Window,
     want_stats: bool,
     plans: Arc<Plans>,
+}
+
+/// Which rows of a result are asked for.
+pub struct Window {
+    /// rows to leave out
+    pub skip: u64,
+    /// rows at most
+    pub limit: Option<u64>,
+    /// from where the rows left out need not be made, if known
+    pub lead: Option<Lead>,
 }
 
 /// Resolves the inputs of a query: `$` is the request's database, the others are its arguments in order.
@@ -39,7 +51,7 @@ pub struct Ask {
 pub async fn ask(
     request: &v1::QueryRequest,
     options: &Options,
-    (skip, limit): (u64, Option<u64>),
+    window: Window,
     resolver: &mut Resolver<'_>,
     plans: &Arc<Plans>,
 ) -> Result<Ask> {
@@ -77,7 +89,7 @@ pub async fn ask(
         true => (None, Arc::default()),
         false => (prepared, plans),
     };
-    Ok(Ask { text, prepared, arguments, skip, limit, want_stats: options.want_stats, plans })
+    Ok(Ask { text, prepared, arguments, window, want_stats: options.want_stats, plans })
 }
 
 fn is_main(query: &Query, input: &Input) -> bool {
@@ -114,9 +126,10 @@ impl Ask {
                 prepared
             }
         };
-        let (skip, limit, want_stats) = (self.skip, self.limit, self.want_stats);
+        let position = position(&self.window)?;
         let (text, arguments) = (self.text, self.arguments);
-        Ok(Box::new(Run { text, prepared, arguments, cancel, skip, limit, want_stats }))
+        let (limit, want_stats) = (self.window.limit, self.want_stats);
+        Ok(Box::new(Run { text, prepared, arguments, cancel, position, limit, want_stats }))
     }
 }
 
@@ -126,9 +139,25 @@ struct Run {
     prepared: Arc<Prepared>,
     arguments: Vec<Argument>,
     cancel: Cancel,
-    skip: u64,
+    position: Position,
     limit: Option<u64>,
     want_stats: bool,
+}
+
+/// Where the engine is to go on.
+fn position(window: &Window) -> Result<Position> {
+    let Some(lead) = &window.lead else { return Ok(Position { rows: window.skip, ..Position::default() }) };
+    let value = v1::Value::decode(lead.value.as_slice())
+        .ok()
+        .and_then(|value| value_from_wire(&value).ok().flatten());
+    let value = value.ok_or_else(token::damaged)?;
+    Ok(Position { rows: window.skip, lead: Some(Datum::Value(value)), with_lead: lead.rows })
+}
+
+/// The place behind the rows given out so far, where a scan can start from it.
+fn lead(position: &Position) -> Option<Lead> {
+    let value = position.lead.as_ref()?.value()?;
+    Some(Lead { value: value_to_wire(value.as_ref()).encode_to_vec(), rows: position.with_lead })
 }
 
 impl Run {
@@ -164,10 +193,9 @@ impl Producer for Run {
 
     fn run(&mut self, out: &mut dyn Sink) -> Result<String> {
         let ctx = QueryCtx { cancel: self.cancel.flag(), limits: QueryLimits::default() };
-        let position = Position { rows: self.skip, ..Position::default() };
         let mut shaper =
             Shaper::new(self.prepared.checked(), &self.arguments)?.cancelled_by(self.cancel.flag());
-        let mut rows = self.prepared.run_from(&self.arguments, ctx, &position)?;
+        let mut rows = self.prepared.run_from(&self.arguments, ctx, &self.position)?;
         let counters = deliver(&mut rows, &mut shaper, self.limit.unwrap_or(u64::MAX), out)?;
         Ok(if self.want_stats { stats(&counters) } else { String::new() })
     }
@@ -188,6 +216,9 @@ fn deliver(rows: &mut Rows<'_>, shaper: &mut Shaper<'_>, limit: u64, out: &mut d
     let mut chunks = Chunks::new(limit);
     while !chunks.is_full() {
         let Some(batch) = rows.next()? else { break };
+        if let Some(lead) = lead(rows.position()) {
+            out.mark(chunks.waiting() + batch.rows as u64, lead);
+        }
         let wanted = match shaper.pulls() {
             true => pull_and_take(&batch, shaper, &mut chunks, out)?,
             false => chunks.take(batch, out)?,

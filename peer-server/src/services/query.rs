@@ -13,7 +13,8 @@ use tonic::{Request, Response, Status};
 
 use super::Shared;
 use crate::Result;
-use crate::cursor::token::{Token, hash};
+use crate::cursor::query::Window;
+use crate::cursor::token::{Lead, Token, hash};
 use crate::cursor::{datoms, log};
 use crate::request::{Options, Resolver, point_of};
 use crate::stream::{Cancel, Delivery, Event, Events};
@@ -23,21 +24,41 @@ pub(super) struct Queries(pub(super) Arc<Shared>);
 
 type Answers<T> = std::pin::Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
-/// What of a request makes it the same request: everything but token, time and chunk size.
-fn identity(kind: &str, message: &impl Message) -> u64 {
-    hash(&[kind.as_bytes(), &message.encode_to_vec()])
+/// A request for a result that can be taken in parts.
+trait InParts: Message + Clone {
+    const KIND: &str;
+
+    fn options(&mut self) -> &mut Option<v1::StreamOptions>;
+
+    /// What makes it the same request: everything but token, time, chunk size and the wish for statistics.
+    fn identity(&self) -> u64 {
+        let mut plain = self.clone();
+        if let Some(options) = plain.options() {
+            *options = v1::StreamOptions {
+                timeout_ms: 0,
+                chunk_bytes: 0,
+                want_stats: false,
+                resume_token: Vec::new().into(),
+                ..std::mem::take(options)
+            };
+        }
+        hash(&[Self::KIND.as_bytes(), &plain.encode_to_vec()])
+    }
 }
 
-/// The options without what may differ between the parts of one result.
-fn plain(options: Option<v1::StreamOptions>) -> Option<v1::StreamOptions> {
-    options.map(|options| v1::StreamOptions {
-        timeout_ms: 0,
-        chunk_bytes: 0,
-        want_stats: false,
-        resume_token: Vec::new().into(),
-        ..options
-    })
+macro_rules! in_parts {
+    ($($request:ident $kind:literal),*) => {
+        $(impl InParts for v1::$request {
+            const KIND: &str = $kind;
+
+            fn options(&mut self) -> &mut Option<v1::StreamOptions> {
+                &mut self.options
+            }
+        })*
+    };
 }
+
+in_parts!(QueryRequest "query", DatomsRequest "datoms", LogRequest "log");
 
 /// A request on its way: its options, its token if it continues something, and its identity.
 struct Course {
@@ -47,8 +68,9 @@ struct Course {
 }
 
 impl Course {
-    fn new(options: Option<&v1::StreamOptions>, identity: u64) -> Result<Course> {
-        let options = Options::of(options)?;
+    fn new(request: &impl InParts) -> Result<Course> {
+        let identity = request.identity();
+        let options = Options::of(request.clone().options().as_ref())?;
         let token = match options.token.as_slice() {
             [] => None,
             bytes => Some(Token::decode(bytes)?),
@@ -69,10 +91,17 @@ impl Course {
         self.token.as_ref().map_or(0, |token| token.rows)
     }
 
-    /// Rows to leave out, and how many may follow.
-    fn window(&self) -> (u64, Option<u64>) {
+    fn lead(&self) -> Option<Lead> {
+        self.token.as_ref().and_then(|token| token.lead.clone())
+    }
+
+    fn window(&self) -> Window {
         let delivered = self.delivered();
-        (self.options.offset + delivered, self.options.limit.map(|limit| limit.saturating_sub(delivered)))
+        Window {
+            skip: self.options.offset + delivered,
+            limit: self.options.limit.map(|limit| limit.saturating_sub(delivered)),
+            lead: self.lead(),
+        }
     }
 
     fn delivery(&self, read: Vec<(annals_peer::db::Incarnation, T)>) -> Delivery {
@@ -81,16 +110,18 @@ impl Course {
             chunk_bytes: self.options.chunk_bytes,
             deadline: self.options.deadline,
             rows_before: self.delivered(),
-            token: Box::new(move |rows| Token { request, rows, databases: read.clone() }.encode()),
+            lead: self.lead(),
+            token: Box::new(move |rows, lead| {
+                Token { request, rows, databases: read.clone(), lead }.encode()
+            }),
         }
     }
 }
 
 impl Queries {
     async fn query_events(&self, request: v1::QueryRequest) -> Result<Events, Status> {
-        let plain = v1::QueryRequest { options: plain(request.options.clone()), ..request.clone() };
         let prepared = async {
-            let course = Course::new(request.options.as_ref(), identity("query", &plain))?;
+            let course = Course::new(&request)?;
             let mut resolver = course.resolver(&self.0);
             let ask = crate::cursor::query::ask(
                 &request,
@@ -110,14 +141,13 @@ impl Queries {
     }
 
     async fn datoms_events(&self, request: v1::DatomsRequest) -> Result<Events, Status> {
-        let plain = v1::DatomsRequest { options: plain(request.options.clone()), ..request.clone() };
         let prepared = async {
-            let course = Course::new(request.options.as_ref(), identity("datoms", &plain))?;
+            let course = Course::new(&request)?;
             let mut resolver = course.resolver(&self.0);
             let db = resolver.database(request.database.as_ref()).await?;
             let components =
                 request.components.iter().map(|text| read_one(text)).collect::<Result<Vec<Edn>>>()?;
-            let (skip, limit) = course.window();
+            let Window { skip, limit, .. } = course.window();
             let index = index_of(request.index())?;
             let ask = datoms::Ask { index, mode: request.mode(), components, skip, limit };
             Ok((db, ask, course.delivery(resolver.into_read())))
@@ -128,20 +158,40 @@ impl Queries {
     }
 
     async fn log_events(&self, request: v1::LogRequest) -> Result<Events, Status> {
-        let plain = v1::LogRequest { options: plain(request.options.clone()), ..request.clone() };
         let prepared = async {
-            let course = Course::new(request.options.as_ref(), identity("log", &plain))?;
+            let course = Course::new(&request)?;
             let mut resolver = course.resolver(&self.0);
             let db = resolver.database(request.database.as_ref()).await?;
             let start = request.from.as_ref().map(|point| log_point(&db, point)).transpose()?;
             let end = request.to.as_ref().map(|point| log_point(&db, point)).transpose()?;
-            let (skip, limit) = course.window();
+            let Window { skip, limit, .. } = course.window();
             let log = log::Log::new(db, start.unwrap_or_default(), end.unwrap_or(T(u64::MAX)), skip, limit);
             Ok((log, course.delivery(resolver.into_read())))
         };
         let (log, delivery) = prepared.await.map_err(|error: Error| to_status(&error))?;
         let start = move || Ok(Box::new(log) as Box<dyn crate::cursor::Producer>);
         self.0.workers.run(Cancel::default(), delivery, start).await
+    }
+
+    /// The next chunk of a run, and the trailer if it is the last one. What is behind it is kept for the next call.
+    async fn one_chunk(&self, mut events: Events) -> Result<v1::NextResponse, Status> {
+        let mut answer = v1::NextResponse::default();
+        while let Some(event) = events.next().await {
+            match (event, &answer.chunk) {
+                (Ok(Event::Header(header)), _) => answer.header = Some(header),
+                (Ok(Event::Trailer(trailer)), _) => answer.trailer = Some(trailer),
+                (Ok(Event::Chunk(chunk)), None) => answer.chunk = Some(chunk),
+                (Ok(second), Some(first)) => {
+                    let rest = tokio_stream::once(Ok(second)).chain(events);
+                    self.0.parked.put(first.resume_token.to_vec(), Box::pin(rest));
+                    break;
+                }
+                (Err(status), None) => return Err(status),
+                // The next call meets it again.
+                (Err(_), Some(_)) => break,
+            }
+        }
+        Ok(answer)
     }
 
     async fn pull_values(&self, request: v1::PullRequest) -> Result<v1::PullResponse> {
@@ -157,6 +207,16 @@ impl Queries {
             .map_err(|_| Error::new(Code::Internal, "the pull ended without an answer"))??;
         Ok(v1::PullResponse { incarnation: incarnation.into(), basis_t, values })
     }
+}
+
+/// The token of a request, once it is known to belong to it.
+fn asked_token(asked: &Asked) -> Result<Vec<u8>> {
+    let course = match asked {
+        Asked::Query(request) => Course::new(request),
+        Asked::Datoms(request) => Course::new(request),
+        Asked::Log(request) => Course::new(request),
+    };
+    Ok(course?.options.token)
 }
 
 /// Answers what the transactions of a speculation would do.
@@ -220,23 +280,21 @@ impl QueryService for Queries {
     }
 
     async fn next(&self, request: Request<v1::NextRequest>) -> Result<Response<v1::NextResponse>, Status> {
-        let mut events = match request.into_inner().request {
-            Some(Asked::Query(request)) => self.query_events(request).await?,
-            Some(Asked::Datoms(request)) => self.datoms_events(request).await?,
-            Some(Asked::Log(request)) => self.log_events(request).await?,
-            None => return Err(to_status(&Error::new(Code::InvalidArgument, "the request is empty"))),
-        };
-        let mut answer = v1::NextResponse::default();
-        while let Some(event) = events.next().await {
-            match event? {
-                Event::Header(header) => answer.header = Some(header),
-                Event::Chunk(chunk) if answer.chunk.is_none() => answer.chunk = Some(chunk),
-                // A second chunk shows that the first was not the last; it is made again when asked for.
-                Event::Chunk(_) => break,
-                Event::Trailer(trailer) => answer.trailer = Some(trailer),
+        let missing = || to_status(&Error::new(Code::InvalidArgument, "the request is empty"));
+        let asked = request.into_inner().request.ok_or_else(missing)?;
+        let token = asked_token(&asked).map_err(|error| to_status(&error))?;
+        if let Some(events) = self.0.parked.take(&token) {
+            // A run that ended while it was kept says nothing about this request.
+            if let Ok(answer) = self.one_chunk(events).await {
+                return Ok(Response::new(answer));
             }
         }
-        Ok(Response::new(answer))
+        let events = match asked {
+            Asked::Query(request) => self.query_events(request).await?,
+            Asked::Datoms(request) => self.datoms_events(request).await?,
+            Asked::Log(request) => self.log_events(request).await?,
+        };
+        Ok(Response::new(self.one_chunk(events).await?))
     }
 
     async fn pull(&self, request: Request<v1::PullRequest>) -> Result<Response<v1::PullResponse>, Status> {

@@ -2468,7 +2468,8 @@ pub mod query_service_client {
                 .insert(GrpcMethod::new("annals.v1.QueryService", "Query"));
             self.inner.server_streaming(req, path, codec).await
         }
-        /// One chunk of a result at a time, without a stream. Any peer can continue any result.
+        /// One chunk of a result at a time, without a stream. Any peer can continue any result; the one that answered the last
+        /// chunk keeps the run for 20 seconds and has the next one ready.
         pub async fn next(
             &mut self,
             request: impl tonic::IntoRequest<super::NextRequest>,
@@ -2610,7 +2611,8 @@ pub mod query_service_server {
             &self,
             request: tonic::Request<super::QueryRequest>,
         ) -> std::result::Result<tonic::Response<Self::QueryStream>, tonic::Status>;
-        /// One chunk of a result at a time, without a stream. Any peer can continue any result.
+        /// One chunk of a result at a time, without a stream. Any peer can continue any result; the one that answered the last
+        /// chunk keeps the run for 20 seconds and has the next one ready.
         async fn next(
             &self,
             request: tonic::Request<super::NextRequest>,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use annals_client::{Profile, Row};
+use annals_edn::{Edn, read_one};
 use annals_transport::{Channel, ConnectOptions, TlsFiles, TlsIdentity, connect};
 use annals_wire::v1::database_service_client::DatabaseServiceClient;
 use annals_wire::v1::next_request::Request as Asked;
@@ -30,7 +31,8 @@ fn request(t: u64) -> v1::QueryRequest {
         view: Some(v1::View::default()),
         ..v1::DatabaseValue::default()
     };
-    let options = v1::StreamOptions { chunk_bytes: 32 << 10, ..v1::StreamOptions::default() };
+    let options =
+        v1::StreamOptions { chunk_bytes: 32 << 10, want_stats: true, ..v1::StreamOptions::default() };
     v1::QueryRequest {
         database: Some(database),
         query: ITEMS.to_string(),
@@ -51,31 +53,59 @@ async fn next_goes_on_at_either_peer() {
         synced.expect("the peer catches up");
     }
     let profile = folder.profile();
-    let mut peers: Vec<_> = profile
+    let peers: Vec<Peer> = profile
         .endpoints
         .iter()
         .map(|endpoint| {
             QueryServiceClient::new(channel(&profile, endpoint)).max_decoding_message_size(8 << 20)
         })
         .collect();
-    let (mut request, mut rows, mut calls) = (request(t), Vec::<Row>::new(), 0);
-    loop {
+    for (query, streams) in [
+        (ITEMS, true),
+        ("[:find ?n :where [_ :item/n ?n]]", false),
+        ("[:find (pull ?e [:item/n]) ?n :where [?e :item/n ?n]]", true),
+        ("[:find ?n ?e :where [?e :item/n ?n] :order-by [[?n :desc]]]", false),
+    ] {
+        let request = v1::QueryRequest { query: query.to_string(), ..request(t) };
+        let whole = client.query(DATABASE, query, &[], &annals_client::Read::default()).await;
+        let whole = load::rows(whole.expect("the query")).await;
+        assert_eq!(whole.len(), ROWS);
+        let (rows, read) = chunk_by_chunk(&peers, request.clone()).await;
+        assert!(rows == whole, "chunk by chunk at two peers differs: {query}");
+        // Each chunk is made by a run of its own, which begins at the rows that are left if a scan delivers them.
+        assert!(!streams || read < ROWS as i64 / 2, "the last run read {read} datoms: {query}");
+        // Another request, so that no run of the one before is met.
+        let mut request = request;
+        request.options.as_mut().expect("made with options").limit = Some(1 << 40);
+        let (rows, read) = chunk_by_chunk(&peers[..1], request).await;
+        assert!(rows == whole, "chunk by chunk at one peer differs: {query}");
+        // The peer keeps the run of the first chunk for all others.
+        assert!(read >= ROWS as i64, "the run that ended had read {read} datoms: {query}");
+    }
+}
+
+type Peer = QueryServiceClient<Channel>;
+
+/// The rows of a result that is taken by unary calls, at the peers in turns; the datoms that the last run read.
+async fn chunk_by_chunk(peers: &[Peer], mut request: v1::QueryRequest) -> (Vec<Row>, i64) {
+    let mut rows = Vec::new();
+    for call in 0.. {
         let asked = v1::NextRequest { request: Some(Asked::Query(request.clone())) };
-        let answer = peers[calls % 2].next(asked).await.expect("a chunk").into_inner();
-        calls += 1;
+        let answer = peers[call % peers.len()].clone().next(asked).await.expect("a chunk").into_inner();
         if let Some(chunk) = answer.chunk {
             let read = Rows::new(&chunk).expect("a chunk is well formed");
             rows.extend((0..read.len()).map(|at| read.row(at).expect("a row")));
             request.options.as_mut().expect("made with options").resume_token = chunk.resume_token;
         }
-        if answer.trailer.is_some() {
-            break;
+        if let Some(trailer) = answer.trailer {
+            assert!(call > 3, "only {call} chunks");
+            assert_eq!(trailer.row_count, rows.len() as u64);
+            let stats = read_one(&trailer.stats).expect("statistics were asked for");
+            let datoms = stats.get("datoms").and_then(Edn::as_long);
+            return (rows, datoms.expect("datoms are counted"));
         }
     }
-    assert!(calls > 4, "only {calls} chunks");
-    let whole = client.query(DATABASE, ITEMS, &[], &annals_client::Read::default()).await.expect("the query");
-    assert!(rows == load::rows(whole).await, "chunk by chunk differs");
-    assert_eq!(rows.len(), ROWS);
+    unreachable!("a result ends")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
