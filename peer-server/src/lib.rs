@@ -14,7 +14,6 @@ pub mod cursor;
 pub mod forward;
 pub mod plans;
 pub mod request;
-pub mod roots;
 pub mod server;
 pub mod services;
 mod speculate;

@@ -42,7 +42,7 @@ impl PeerServer {
         let identity = TlsIdentity::load(config.tls_files())?;
         let server = Server::bind(&config.listen, identity.clone(), Limits::clients())?;
         let endpoint = config.advertise.clone().unwrap_or_else(|| server.local_addr().to_string());
-        let roots = crate::roots::open(&config.store)?;
+        let roots = annals_peer::roots::stored(&config.store)?;
         let peer = Peer::start(
             annals_peer::Config {
                 transactors: config.transactors.clone(),

@@ -6,11 +6,13 @@
 //! per database one value that is swapped as transactions arrive; it keeps answering at its basis while every
 //! transactor is down. [`Peer::stop`] ends the task.
 //!
-//! Layout: [`peer`] the handle, [`databases`] what is known and the values, [`feed`] the subscription.
+//! Layout: [`peer`] the handle, [`databases`] what is known and the values, [`feed`] the subscription,
+//! [`roots`] where published roots are read.
 
 pub mod databases;
 pub mod feed;
 pub mod peer;
+pub mod roots;
 
 pub use annals_db as db;
 pub use annals_query as query;

@@ -15,6 +15,8 @@ pub struct Case {
     pub doc: String,
     /// calls code that only a JVM has
     pub datomic_only: bool,
+    /// shows what happens before the first index job
+    pub unindexed: bool,
     /// the loaded database it runs against; a new one where absent
     pub database: Option<String>,
     /// how the new database is made
@@ -48,25 +50,36 @@ impl Case {
             let items = form.get(key).and_then(Edn::as_seq);
             items.map(<[Edn]>::to_vec).ok_or_else(|| format!("{id} has no vector {key}"))
         };
-        let (steps, mut expect) = (part("steps")?, part("expect")?);
+        let (steps, expect) = (part("steps")?, part("expect")?);
         if steps.len() != expect.len() {
             return Err(format!("{id} has {} steps but expects {} answers", steps.len(), expect.len()));
         }
-        for (step, other) in form.get("annals").and_then(Edn::as_map).unwrap_or_default() {
-            let at = step.as_long().and_then(|n| usize::try_from(n).ok()).and_then(|n| n.checked_sub(1));
-            let slot = at.and_then(|at| expect.get_mut(at));
-            *slot.ok_or_else(|| format!("{id} overrides step {step}, which it does not have"))? =
-                other.clone();
-        }
-        Ok(Case {
+        let mut case = Case {
             doc: form.get("doc").and_then(Edn::as_str).unwrap_or_default().to_owned(),
             database: form.get("database").and_then(Edn::as_str).map(str::to_owned),
             options: options(form.get("options")).map_err(|what| format!("{id} {what}"))?,
+            unindexed: form.get("unindexed").and_then(Edn::as_bool).unwrap_or(false),
             datomic_only: form.get("datomic-only").and_then(Edn::as_bool).unwrap_or(false),
             id,
             steps,
             expect,
-        })
+        };
+        form.get("annals").map_or(Ok(()), |answers| case.replace(answers))?;
+        Ok(case)
+    }
+
+    /// Replaces expected answers by those of `answers`, a map from the number of the step.
+    ///
+    /// # Errors
+    /// When the case has no such step.
+    pub fn replace(&mut self, answers: &Edn) -> Result<(), String> {
+        for (step, other) in answers.as_map().unwrap_or_default() {
+            let at = step.as_long().and_then(|n| usize::try_from(n).ok()).and_then(|n| n.checked_sub(1));
+            let slot = at.and_then(|at| self.expect.get_mut(at));
+            *slot.ok_or_else(|| format!("{} replaces step {step}, which it does not have", self.id))? =
+                other.clone();
+        }
+        Ok(())
     }
 }
 
@@ -92,6 +105,7 @@ impl Case {
         let key = match feature {
             Feature::Speculation => "with",
             Feature::IndexPull => "index-pull",
+            Feature::Unindexed => return self.unindexed,
         };
         self.steps.iter().any(|step| step.get(key).is_some())
     }

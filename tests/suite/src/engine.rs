@@ -1,58 +1,88 @@
-//! The engine in this process as a system under test.
+//! The engine in this process as a system under test: its values read from novelty, or, where it indexes, from an index
+//! that is written after every transaction.
 
 mod queries;
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use annals_db::build::{SegmentSink, build};
 use annals_db::components::{NamedIndex, Selection, select, select_values};
 use annals_db::form::form;
 use annals_db::identify::entid;
 use annals_db::schema::TupleKind;
-use annals_db::{Cardinality, Context, Db, EntityId, Incarnation, Limits, Options, T, TxBody, ValueType};
+use annals_db::segment::{Base, Build, Hash, MemoryPort};
+use annals_db::{
+    Cardinality, Context, Db, EntityId, Incarnation, Limits, Lineage, Options, T, TxBody, ValueType,
+};
 use annals_edn::{Edn, Error, Keyword};
 
 use crate::data;
-use crate::system::{self, Attribute, Committed, Database, Datom, Datoms, Point, Source, System, View};
+use crate::system::{
+    self, Attribute, Committed, Database, Datom, Datoms, Feature, Point, Source, System, View,
+};
 
 /// Makes databases in memory.
 #[derive(Default)]
 pub struct Engine {
+    /// An index job runs after every transaction.
+    indexes: bool,
     /// Loaded once, then shared: a database value never changes.
     mbrainz: OnceLock<Result<Option<Db>, Error>>,
 }
 
-struct EngineDatabase {
-    db: Db,
+impl Engine {
+    /// One whose values are read from an index, written anew after every transaction.
+    #[must_use]
+    pub fn that_indexes() -> Engine {
+        Engine { indexes: true, ..Engine::default() }
+    }
+}
+
+/// A database value, and how it goes on.
+pub(crate) struct EngineDatabase {
+    pub(crate) db: Db,
     /// The clock of the next transaction; two are never in one millisecond.
     now: i64,
+    /// Where its index is, if it has one.
+    index: Option<Arc<MemoryPort>>,
 }
 
 impl System for Engine {
     fn create(&self, options: system::Options) -> Result<Box<dyn Database>, Error> {
         let system::Options { schema_on_write, keep_history } = options;
-        Ok(Box::new(EngineDatabase::empty(Options { schema_on_write, keep_history })))
+        let db = Db::empty(Incarnation(1), Options { schema_on_write, keep_history });
+        let index = self.indexes.then(Arc::default);
+        Ok(Box::new(EngineDatabase { index, ..EngineDatabase::of(db) }))
     }
 
     fn open(&self, name: &str) -> Result<Option<Box<dyn Database>>, Error> {
         let loaded = self.mbrainz.get_or_init(|| {
-            let mut database = EngineDatabase::empty(Options::default());
+            let mut database = EngineDatabase::of(Db::empty(Incarnation(1), Options::default()));
             let found = data::load(name, |tx_data| database.transact(tx_data).map(drop))?;
             Ok(found.then_some(database.db))
         });
-        let database = |db: Db| Box::new(EngineDatabase { now: db.last_instant(), db }) as Box<dyn Database>;
+        let database = |db: Db| {
+            let database = EngineDatabase { now: db.last_instant(), db, index: None };
+            Box::new(database) as Box<dyn Database>
+        };
         Ok(loaded.clone()?.map(database))
+    }
+
+    fn offers(&self, feature: Feature) -> bool {
+        !(self.indexes && feature == Feature::Unindexed)
     }
 }
 
 impl EngineDatabase {
-    fn empty(options: Options) -> Self {
+    /// Goes on from `db`.
+    pub(crate) fn of(db: Db) -> Self {
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX / 2);
-        EngineDatabase { db: Db::empty(Incarnation(1), options), now }
+        EngineDatabase { db, now, index: None }
     }
 
-    fn decide(&self, db: &Db, tx_data: &Edn) -> Result<(Db, std::sync::Arc<TxBody>), Error> {
+    fn decide(&self, db: &Db, tx_data: &Edn) -> Result<(Db, Arc<TxBody>), Error> {
         let context = Context {
             now: self.now,
             limits: Limits::default(),
@@ -83,6 +113,22 @@ impl EngineDatabase {
                 Ok(T(before.0 + 1))
             }
         }
+    }
+}
+
+/// The value read from an index of all that it holds.
+fn indexed(db: &Db, port: &Arc<MemoryPort>) -> Result<Db, Error> {
+    let job = Build { incarnation: db.incarnation(), raft_index: db.basis().0 };
+    let root = build(db, job, Lineage::default(), &mut Sink(port))?;
+    Ok(Db::open(Base::open(root, port.clone())?))
+}
+
+struct Sink<'a>(&'a MemoryPort);
+
+impl SegmentSink for Sink<'_> {
+    fn put(&mut self, hash: Hash, stored: &[u8]) -> Result<(), Error> {
+        self.0.put(hash, stored);
+        Ok(())
     }
 }
 
@@ -145,7 +191,10 @@ impl Database for EngineDatabase {
         self.now += 2;
         let (after, body) = self.decide(&self.db, tx_data)?;
         let committed = committed(&after, &body);
-        self.db = after;
+        self.db = match &self.index {
+            Some(port) => indexed(&after, port)?,
+            None => after,
+        };
         Ok(committed)
     }
 

@@ -29,10 +29,11 @@ pub struct Remote {
     loaded: OnceLock<Result<bool, Error>>,
 }
 
-struct RemoteDatabase {
+/// A database behind the wire.
+pub(crate) struct RemoteDatabase {
     handle: Handle,
     client: Client,
-    name: String,
+    pub(crate) name: String,
     /// A loaded database outlives the case.
     kept: bool,
     /// Idents that transactions of this case gave; the schema of the present knows them, retracted ones too, and there
@@ -48,6 +49,29 @@ impl Remote {
     pub fn new(client: Client) -> Result<Remote, Error> {
         let runtime = Runtime::new().map_err(|error| Error::new(Code::Internal, error.to_string()))?;
         Ok(Remote { runtime, client, made: AtomicU64::new(0), loaded: OnceLock::new() })
+    }
+
+    /// Where its calls wait.
+    pub(crate) fn handle(&self) -> &Handle {
+        self.runtime.handle()
+    }
+
+    /// A new database of a name that no other has.
+    pub(crate) fn fresh(&self, options: Options) -> Result<RemoteDatabase, Error> {
+        let number = self.made.fetch_add(1, Ordering::Relaxed);
+        self.make(format!("case-{number}"), options, false)
+    }
+
+    /// The loaded database of that name, if its data is at hand.
+    pub(crate) fn loaded(&self, name: &str) -> Result<Option<RemoteDatabase>, Error> {
+        let loaded = self.loaded.get_or_init(|| {
+            if data::files(name).is_none() {
+                return Ok(false);
+            }
+            let mut database = self.make(name.to_owned(), Options::default(), true)?;
+            data::load(name, |tx_data| database.transact(tx_data).map(drop))
+        });
+        Ok(loaded.clone()?.then(|| self.database(name.to_owned(), true)))
     }
 
     fn make(&self, name: String, options: Options, kept: bool) -> Result<RemoteDatabase, Error> {
@@ -78,23 +102,15 @@ impl Remote {
 
 impl System for Remote {
     fn create(&self, options: Options) -> Result<Box<dyn Database>, Error> {
-        let number = self.made.fetch_add(1, Ordering::Relaxed);
-        Ok(Box::new(self.make(format!("case-{number}"), options, false)?))
+        Ok(Box::new(self.fresh(options)?))
     }
 
     fn open(&self, name: &str) -> Result<Option<Box<dyn Database>>, Error> {
-        let loaded = self.loaded.get_or_init(|| {
-            if data::files(name).is_none() {
-                return Ok(false);
-            }
-            let mut database = self.make(name.to_owned(), Options::default(), true)?;
-            data::load(name, |tx_data| database.transact(tx_data).map(drop))
-        });
-        Ok(loaded.clone()?.then(|| Box::new(self.database(name.to_owned(), true)) as Box<dyn Database>))
+        Ok(self.loaded(name)?.map(|database| Box::new(database) as Box<dyn Database>))
     }
 
     fn offers(&self, feature: Feature) -> bool {
-        feature == Feature::Speculation
+        feature != Feature::IndexPull
     }
 }
 
@@ -108,7 +124,7 @@ impl Drop for RemoteDatabase {
 }
 
 impl RemoteDatabase {
-    fn wait<T>(&self, call: impl Future<Output = T>) -> T {
+    pub(crate) fn wait<T>(&self, call: impl Future<Output = T>) -> T {
         self.handle.block_on(call)
     }
 

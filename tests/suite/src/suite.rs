@@ -6,6 +6,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use crate::case::{Case, read_cases};
+use crate::differences::Differences;
 use crate::pending::Pending;
 use crate::runner::{Failure, Outcome, run_case};
 use crate::system::{Feature, System};
@@ -24,6 +25,8 @@ pub struct Selection {
     pub only: Option<String>,
     /// the cases that must fail
     pub pending: Pending,
+    /// the cases that are answered otherwise than recorded
+    pub differences: Differences,
 }
 
 /// The result of a run.
@@ -126,11 +129,13 @@ fn failures_text(tally: &Tally) -> String {
 
 fn run_file(system: &Arc<dyn System>, file: &Path, selection: &Selection) -> Result<Tally, String> {
     let mut tally = Tally::default();
-    for case in read_cases(file)? {
+    for mut case in read_cases(file)? {
+        selection.differences.apply(&mut case)?;
         if selection.only.as_ref().is_some_and(|only| *only != case.id) {
             continue;
         }
-        let missing = [Feature::Speculation, Feature::IndexPull].into_iter().filter(|f| !system.offers(*f));
+        let features = [Feature::Speculation, Feature::IndexPull, Feature::Unindexed];
+        let missing = features.into_iter().filter(|feature| !system.offers(*feature));
         if case.datomic_only || missing.into_iter().any(|feature| case.needs(feature)) {
             tally.skipped.push(case.id);
             continue;

@@ -52,6 +52,8 @@ pub enum Feature {
     Speculation,
     /// `:index-pull`
     IndexPull,
+    /// no index is written while a case runs
+    Unindexed,
 }
 
 /// One database. Reads are of the newest value unless the [`Source`] says otherwise.

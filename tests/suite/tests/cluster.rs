@@ -4,6 +4,8 @@
 
 #[path = "cluster/bad_input.rs"]
 mod bad_input;
+#[path = "cluster/conformance.rs"]
+mod conformance;
 #[path = "cluster/durability.rs"]
 mod durability;
 #[path = "cluster/failover.rs"]

@@ -81,7 +81,7 @@ impl Changes {
         for fact in events.chunk_by(|x, y| index.cmp_eav(&x.as_ref(), &y.as_ref()).is_eq()) {
             let first = fact[0];
             let before = match &old {
-                Some(old) => old.holds(first.e, first.a, &first.v.as_ref())?.map(|t| t.0),
+                Some(old) => old.indexed_as_written(first.e, first.a, &first.v.as_ref())?.map(|t| t.0),
                 None => None,
             };
             changes.settle(db, before, fact);

@@ -103,6 +103,21 @@ impl Db {
         Ok(net(&window, found))
     }
 
+    /// The t of the datom `[e a v]` in the trees, its value as written there: decimals of another scale are other rows.
+    ///
+    /// # Errors
+    /// Only of the store.
+    pub(crate) fn indexed_as_written(&self, e: EntityId, a: AttrId, v: &ValueRef<'_>) -> Result<Option<T>> {
+        let (window, mut found) = (self.netting_window(), Marks::new());
+        let range = Range::prefix(Index::Eavt, Key { e: Some(e), a: Some(a), v: Some(v.to_value()) });
+        self.visit_trees(&window, &range, |row, marks| {
+            if row.v().cmp_index(v) == Ordering::Equal {
+                found.extend_from_slice(marks);
+            }
+        })?;
+        Ok(net(&window, found))
+    }
+
     /// The first entity with that value of `a`, matched by identity: what a lookup ref finds. O(log n + entities that
     /// had the value) where AVET holds `a`, O(datoms of `a`) elsewhere.
     ///

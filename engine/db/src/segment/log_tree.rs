@@ -100,7 +100,8 @@ impl LogTree {
         let mut next = start.max(T(1));
         while bodies.len() < limit && next < end {
             let Some((leaf, row)) = self.row(next)? else { break };
-            let last = leaf.len().min(row + (limit - bodies.len())).min(row + (end.0 - next.0) as usize);
+            let wanted = (limit - bodies.len()).min((end.0 - next.0) as usize);
+            let last = leaf.len().min(row.saturating_add(wanted));
             for row in row..last {
                 bodies.push(Arc::new(leaf.body(row)?));
             }

@@ -119,20 +119,3 @@ fn from_the_command_line(folder: &Folder) {
     let output = folder.run(&["query", "--format", "edn", "drafts", query], "");
     assert_eq!(String::from_utf8_lossy(&output.stdout), "1\n", "{}", errors(&output));
 }
-
-#[cfg(feature = "remote")]
-#[test]
-fn the_thin_client_answers_the_cases_of_functions_and_time() {
-    use annals_suite::remote::Remote;
-    use annals_suite::{Pending, Selection, run_files};
-
-    let folder = Folder::new("function-cases");
-    let _dev = folder.dev(&["--nodes", "1"]);
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/conformance");
-    let files = [root.join("annals/functions.edn"), root.join("oracle/time.edn")];
-    let pending = Pending::read(&root.join("pending.edn")).expect("the list of pending cases");
-    let remote = Remote::new(folder.client()).expect("a runtime");
-    let selection = Selection { only: None, pending };
-    let tally = run_files(std::sync::Arc::new(remote), &files, &selection).expect("the case files");
-    assert!(tally.is_good(), "cases failed; see above");
-}

@@ -1,20 +1,20 @@
-//! Published roots, read from the store that the configuration names.
+//! Published roots, read from the store that a URL names.
 
 use std::sync::Arc;
 
+use annals_db::segment::{Base, Hash};
+use annals_db::{Incarnation, Lineage};
 use annals_edn::{Code, Error};
-use annals_peer::Roots;
-use annals_peer::db::segment::{Base, Hash};
-use annals_peer::db::{Incarnation, Lineage};
 use annals_store::Store;
 
 use crate::Result;
+use crate::databases::Roots;
 
 /// The roots of the store at `url`.
 ///
 /// # Errors
 /// Those of [`Store::open`].
-pub fn open(url: &str) -> Result<Arc<dyn Roots>> {
+pub fn stored(url: &str) -> Result<Arc<dyn Roots>> {
     Ok(Arc::new(Stored(Store::open(url)?)))
 }
 
