@@ -72,7 +72,7 @@ pub(crate) fn build_within(
     lineage: Lineage,
     sink: &mut dyn SegmentSink,
 ) -> Result<Hash> {
-    if db.view() != crate::View::default() {
+    if db.view() != crate::View::default() || db.is_filtered() {
         return Err(Error::new(Code::InvalidView, "only a whole value can be indexed"));
     }
     let base = db.base();

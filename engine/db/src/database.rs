@@ -6,11 +6,13 @@
 
 mod count;
 mod distinct;
+mod filter;
 mod known;
 mod line;
 mod open;
 mod point;
 mod probe;
+mod tally;
 #[cfg(test)]
 mod tests;
 pub(crate) mod trees;
@@ -29,8 +31,11 @@ pub use crate::scan::Scan;
 use crate::scan::window::Window;
 use crate::schema::{Attribute, Cardinality, Schema};
 use crate::segment::Base;
+pub use filter::Filter;
+use filter::Filters;
 use known::Known;
 pub use line::Transaction;
+pub use tally::{AttributeTally, Tally};
 
 /// 128 random bits that name a database inside the system; its name is only for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -87,6 +92,7 @@ pub struct Db {
     /// the bootstrap, the line's novelty, then private overlays; each ends where the next begins
     layers: SmallVec<[Held; 2]>,
     view: View,
+    filters: Option<Filters>,
     basis: T,
     next_counter: u64,
     last_instant: i64,
@@ -136,6 +142,7 @@ impl Db {
             known: Arc::new(Known::bootstrap()),
             layers: fresh_layers(T(0), tuning),
             view: View::default(),
+            filters: None,
             basis: T(0),
             next_counter: options.first_counter(),
             last_instant: i64::MIN,

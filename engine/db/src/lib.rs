@@ -27,7 +27,7 @@ pub mod value;
 
 pub use annals_edn::{Code, Error, Keyword, Kind, Symbol};
 pub use column::Column;
-pub use database::{Db, Incarnation, Options, Point, Scan, View};
+pub use database::{Db, Filter, Incarnation, Options, Point, Scan, View};
 pub use datom::{Datom, DatomRef};
 pub use id::{AttrId, EntityId, Partition, T};
 pub use lineage::Lineage;

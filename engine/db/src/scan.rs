@@ -29,6 +29,8 @@ use tree::TreeCursor;
 pub struct Scan<'a> {
     db: &'a Db,
     columns: Columns,
+    /// of a filtered value the columns asked for: its filters see all
+    shown: Option<Columns>,
     /// what is still to be opened, the next one last
     parts: Vec<Part>,
     open: Open,
@@ -53,14 +55,28 @@ impl<'a> Scan<'a> {
             _ => vec![Part::Merge(range.clone())],
         };
         parts.reverse();
-        Scan { db, columns, parts, open: Open::Nothing }
+        let shown = db.is_filtered().then_some(columns);
+        let columns = shown.map_or(columns, |_| Columns::ALL);
+        Scan { db, columns, shown, parts, open: Open::Nothing }
     }
 
     /// Refills `batch` (cleared first) with at most [`crate::range::BATCH_ROWS`] rows; false at the end.
     ///
     /// # Errors
-    /// `SEGMENT_UNAVAILABLE` or `DATA_LOSS` from the store.
+    /// `SEGMENT_UNAVAILABLE` or `DATA_LOSS` from the store; those of filters.
     pub fn next(&mut self, batch: &mut Batch) -> Result<bool> {
+        let Some(columns) = self.shown else { return self.fill(batch) };
+        while self.fill(batch)? {
+            let keep = self.db.kept(batch)?;
+            batch.retain(&keep, columns);
+            if batch.rows > 0 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn fill(&mut self, batch: &mut Batch) -> Result<bool> {
         batch.clear();
         loop {
             match &mut self.open {
@@ -109,10 +125,15 @@ fn open(db: &Db, range: &Range, columns: Columns) -> Result<Merge> {
 
 fn by_value(db: &Db, a: AttrId, range: &Range) -> Result<ByValue> {
     let ty = db.schema().attribute(a).and_then(|attribute| attribute.value_type);
-    let mut scan =
-        Scan { db, columns: Columns::ALL, parts: vec![Part::Merge(Range::attr(a))], open: Open::Nothing };
+    let mut scan = Scan {
+        db,
+        columns: Columns::ALL,
+        shown: None,
+        parts: vec![Part::Merge(Range::attr(a))],
+        open: Open::Nothing,
+    };
     let (mut batch, mut rows) = (Batch::new(ty), ByValue::default());
-    while scan.next(&mut batch)? {
+    while scan.fill(&mut batch)? {
         rows.take(a, range, &batch);
     }
     rows.sort();

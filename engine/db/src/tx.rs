@@ -55,7 +55,7 @@ pub struct Context<'a> {
 /// # Errors
 /// The refusal, with code, the index and path of the form, attribute and value.
 pub fn transact(db: &Db, tx_data: &Edn, context: &Context<'_>) -> Result<Arc<TxBody>> {
-    if db.view() != View::default() {
+    if db.view() != View::default() || db.is_filtered() {
         return Err(Error::new(Code::InvalidView, "a transaction needs the present, not a view of the past"));
     }
     let made = mint::Attributes::new();

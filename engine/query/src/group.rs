@@ -45,7 +45,10 @@ pub(crate) fn seed(checked: &CheckedQuery, args: &[Argument]) -> u64 {
     }
     for argument in args {
         match argument {
-            Argument::Db(db) => (db.incarnation(), db.basis(), db.view()).hash(&mut hasher),
+            Argument::Db(db) => {
+                (db.incarnation(), db.basis(), db.view()).hash(&mut hasher);
+                db.filter_names().for_each(|name| name.hash(&mut hasher));
+            }
             Argument::Events(db, start, end) | Argument::Transactions(db, start, end) => {
                 (db.incarnation(), start, end).hash(&mut hasher);
             }

@@ -6,13 +6,16 @@
 //! Reading order: [`ast`] the tree, [`mod@parse`] EDN to tree, [`mod@check`] what must hold before anything runs, [`resolve`]
 //! constants against a database, [`datum`] what flows, [`functions`] what is called; then [`prepare`] the entry,
 //! [`plan`] logical form and search, [`bind`] arguments, [`source`] what patterns read, [`run`] steps over batches,
-//! [`rows`], [`order`] and [`group`] the result; [`pull`], [`mod@answer`]; [`stored`] functions kept as data.
+//! [`rows`], [`order`] and [`group`] the result; [`pull`], [`entity`], [`mod@answer`]; [`stored`] functions kept as data, [`mod@filter`] values
+//! filtered by them.
 
 pub mod answer;
 pub mod ast;
 mod bind;
 pub mod check;
 pub mod datum;
+pub mod entity;
+mod filter;
 pub mod functions;
 mod group;
 mod order;
@@ -31,9 +34,11 @@ pub use ast::Query;
 pub use bind::Argument;
 pub use check::{CheckedQuery, Given, InputShape, Role, check};
 pub use datum::{Datum, DatumColumn};
+pub use entity::{Entity, Navigated, entities};
+pub use filter::filter;
 pub use parse::{parse, parse_inputs, parse_text};
 pub use prepare::Prepared;
-pub use pull::{IndexPull, Pattern, Pull, index_pull, pull_many};
+pub use pull::{IndexPull, Pattern, Pull, index_pull, pull, pull_many};
 pub use rows::{Position, RowBatch, Rows};
 pub use run::context::{Counters, QueryCtx, QueryLimits};
 pub use stored::Datalog;

@@ -15,4 +15,5 @@ mod xform;
 
 pub use index::{IndexPull, index_pull};
 pub use pattern::Pattern;
+pub(crate) use run::{MAX_DEPTH, identify};
 pub use run::{Pull, pull, pull_many};

@@ -10,6 +10,7 @@
 mod ask;
 mod body;
 pub(crate) mod link;
+pub(crate) mod predicate;
 mod template;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -42,7 +43,7 @@ impl Functions for Datalog {
             let message = format!("{} is no transaction function: it has no :tx", function.name);
             return Err(Error::new(Code::NotADataFunction, message));
         };
-        check_arity(&function.name, &body, call.args)?;
+        check_arity(&function.name, &body, call.args.len())?;
         for (at, requirement) in body.require.iter().enumerate() {
             if !requirement.ask.holds(call)? {
                 return Err(refused(&function.name, &requirement.refusal).with("requirement", at));
@@ -54,7 +55,7 @@ impl Functions for Datalog {
     fn ask(&self, name: &Symbol, function: Option<&Function>, call: &Call<'_>) -> Result<Edn, Error> {
         let Some(function) = function else { return ask_built_in(name, call.args) };
         let body = self.body(function)?;
-        check_arity(&function.name, &body, call.args)?;
+        check_arity(&function.name, &body, call.args.len())?;
         match (&body.kind, &body.ask) {
             (Kind::Predicate | Kind::Query, Some(ask)) => ask.answer(call),
             _ => {
@@ -133,8 +134,8 @@ fn stand(
     Ok(())
 }
 
-fn check_arity(name: &Keyword, body: &Body, args: &[Edn]) -> Result<(), Error> {
-    let (takes, given) = (body.params.len(), args.len());
+fn check_arity(name: &Keyword, body: &Body, given: usize) -> Result<(), Error> {
+    let takes = body.params.len();
     if takes == given {
         return Ok(());
     }

@@ -12,3 +12,5 @@ mod rules;
 mod stream;
 #[path = "engine/support.rs"]
 mod support;
+#[path = "engine/views.rs"]
+mod views;

@@ -54,6 +54,7 @@ impl Db {
             known,
             layers,
             view: self.view,
+            filters: self.filters.clone(),
             basis: body.t,
             next_counter: body.next_counter,
             last_instant: body.instant,
@@ -107,7 +108,8 @@ impl Db {
 
     /// True when the attribute never had a datom, retracted ones included.
     fn is_virgin(&self, a: AttrId) -> bool {
-        let everything = Db { view: super::View { history: true, ..Default::default() }, ..self.clone() };
+        let everything =
+            Db { view: super::View { history: true, ..Default::default() }, ..self.unfiltered() };
         let mut batch = Batch::new(None);
         let first = everything.scan(&Range::attr(a), Columns::NONE).next(&mut batch);
         matches!(first, Ok(false))
@@ -138,6 +140,7 @@ impl Db {
             known: self.known.clone(),
             layers: self.layers_at(t),
             view: self.view,
+            filters: self.filters.clone(),
             basis: t,
             next_counter: row.map_or_else(|| self.options().first_counter(), |row| row.next_counter),
             last_instant: row.map_or(i64::MIN, |row| row.instant),

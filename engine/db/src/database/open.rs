@@ -28,6 +28,7 @@ impl Db {
             known: Arc::new(Known::of_base(&base)),
             layers: fresh_layers(t, Tuning::default()),
             view: View::default(),
+            filters: None,
             basis: t,
             next_counter: root.next_counter,
             last_instant: root.last_instant,

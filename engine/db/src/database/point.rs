@@ -25,6 +25,11 @@ impl Db {
     /// # Errors
     /// Only of the store.
     pub fn values(&self, e: EntityId, a: AttrId) -> Result<SmallVec<[(Value, T); 1]>> {
+        let values = self.held_values(e, a)?;
+        if self.is_filtered() { self.shown_values(e, a, values) } else { Ok(values) }
+    }
+
+    pub(super) fn held_values(&self, e: EntityId, a: AttrId) -> Result<SmallVec<[(Value, T); 1]>> {
         let window = self.netting_window();
         let mut values = SmallVec::new();
         if let Some((column, t)) = table_place(e, a) {
@@ -87,6 +92,13 @@ impl Db {
     /// # Errors
     /// Only of the store.
     pub fn holds(&self, e: EntityId, a: AttrId, v: &ValueRef<'_>) -> Result<Option<T>> {
+        match self.is_held(e, a, v)? {
+            Some(t) if self.is_filtered() => Ok(self.shows(e, a, *v, t)?.then_some(t)),
+            held => Ok(held),
+        }
+    }
+
+    fn is_held(&self, e: EntityId, a: AttrId, v: &ValueRef<'_>) -> Result<Option<T>> {
         let window = self.netting_window();
         if let Some((column, t)) = table_place(e, a) {
             let held = self.table_value(column, t, &window)?;
@@ -128,9 +140,11 @@ impl Db {
             && let ValueRef::Uuid(id) = v
         {
             let window = self.netting_window();
-            return Ok(self.t_of_client(*id)?.filter(|t| window.shows(t.0)).map(EntityId::of_tx));
+            let Some(t) = self.t_of_client(*id)?.filter(|t| window.shows(t.0)) else { return Ok(None) };
+            let e = EntityId::of_tx(t);
+            return Ok((!self.is_filtered() || self.shows(e, a, *v, t)?).then_some(e));
         }
-        if self.avet_is_whole(a) && a != attr::TX_INSTANT {
+        if self.avet_is_whole(a) && a != attr::TX_INSTANT && !self.is_filtered() {
             return Ok(self.entities_with(a, v)?.first().map(|&(e, _)| e));
         }
         let netting = Db { view: super::View { history: false, ..self.view }, ..self.clone() };
@@ -153,7 +167,7 @@ impl Db {
         attrs.sort_unstable();
         let mut found = Vec::new();
         for a in attrs {
-            if self.avet_is_whole(a) {
+            if self.avet_is_whole(a) && !self.is_filtered() {
                 let rows = self.entities_with(a, &ValueRef::Ref(target))?;
                 found.extend(rows.into_iter().map(|(e, t)| (a, e, t)));
             } else {

@@ -8,6 +8,7 @@ use std::cmp::Ordering;
 use smallvec::SmallVec;
 
 use super::Db;
+use super::filter::Sought;
 use super::trees::Row;
 use crate::Result;
 use crate::column::Column;
@@ -31,12 +32,20 @@ impl Db {
     /// # Errors
     /// Only of the store.
     pub fn probe_entities(&self, a: AttrId, entities: &[u64], with_t: bool) -> Result<Probe> {
+        if !self.is_filtered() {
+            return self.held_by_entities(a, entities, with_t);
+        }
+        let probe = self.held_by_entities(a, entities, true)?;
+        self.shown_probe(a, probe, Sought::Entities(entities), with_t)
+    }
+
+    fn held_by_entities(&self, a: AttrId, entities: &[u64], with_t: bool) -> Result<Probe> {
         let window = self.netting_window();
         let mut probe = self.no_probe(a);
         let from_table = TableColumn::of_attr(a).is_some();
         if entities.len() <= FEW_KEYS || from_table {
             for (i, &e) in entities.iter().enumerate() {
-                for (v, t) in self.values(EntityId(e), a)? {
+                for (v, t) in self.held_values(EntityId(e), a)? {
                     probe.push_value(i, v.as_ref(), t.0, with_t);
                 }
             }
@@ -51,6 +60,14 @@ impl Db {
     /// # Errors
     /// Only of the store.
     pub fn probe_values(&self, a: AttrId, values: &Column, with_t: bool) -> Result<Probe> {
+        if !self.is_filtered() {
+            return self.held_by_values(a, values, with_t);
+        }
+        let probe = self.held_by_values(a, values, true)?;
+        self.shown_probe(a, probe, Sought::Values(values), with_t)
+    }
+
+    fn held_by_values(&self, a: AttrId, values: &Column, with_t: bool) -> Result<Probe> {
         if !self.avet_is_whole(a) || TableColumn::of_attr(a).is_some() {
             let mut probe = self.no_probe(a);
             self.probe_by_scan(a, values, with_t, &mut probe)?;
@@ -130,7 +147,7 @@ impl Db {
 
     fn probe_by_scan(&self, a: AttrId, values: &Column, with_t: bool, probe: &mut Probe) -> Result<()> {
         let ty = self.schema().attribute(a).and_then(|attribute| attribute.value_type);
-        let netting = Db { view: super::View { history: false, ..self.view }, ..self.clone() };
+        let netting = Db { view: super::View { history: false, ..self.view }, ..self.unfiltered() };
         let mut batch = Batch::new(ty);
         let mut scan = netting.scan(&Range::attr(a), Columns::E.with(Columns::V).with(Columns::T));
         let mut found: Vec<(u32, u64, u64)> = Vec::new();

@@ -1,6 +1,5 @@
 //! Functions that read: `get-else`, `get-some`, `missing?`, nested `q`, and those of the log.
 
-use annals_db::bootstrap::attr;
 use annals_db::{Attribute, Cardinality, Column, Db, EntityId, Range, T, Value};
 use annals_edn::{Code, Error};
 
@@ -195,7 +194,8 @@ fn point(function: &str, db: &Db, datum: &Datum, open: T) -> Result<T, Error> {
 
 fn tx_ids(db: &Db, start: &Datum, end: &Datum) -> Result<Datum, Error> {
     let past = T(db.basis().0 + 1);
-    let (start, end) = (point("tx-ids", db, start, T(1))?, point("tx-ids", db, end, past)?.min(past));
+    let (start, end) = (point("tx-ids", db, start, T(1))?, point("tx-ids", db, end, past)?);
+    let (start, end) = db.log_range(start, end);
     if end.0.saturating_sub(start.0) > MAX_LOG_TRANSACTIONS as u64 {
         let message = format!("a call of tx-ids reads at most {MAX_LOG_TRANSACTIONS} transactions");
         return Err(Error::new(Code::FunctionFailed, message));
@@ -206,14 +206,11 @@ fn tx_ids(db: &Db, start: &Datum, end: &Datum) -> Result<Datum, Error> {
 
 fn tx_data(db: &Db, tx: &Datum) -> Result<Datum, Error> {
     let t = point("tx-data", db, tx, T(0))?;
+    let (start, end) = db.log_range(t, T(t.0.saturating_add(1)));
     let mut rows = Vec::new();
-    for body in db.log(t, T(t.0 + 1), 1)? {
+    for body in db.log(start, end, 1)? {
         let tx = Datum::Value(Value::Ref(EntityId::of_tx(body.t)));
-        // The log keeps a transaction's instant beside its datoms.
-        let (a, instant) = (attr::TX_INSTANT.entity(), Value::Instant(body.instant));
-        let row = vec![tx.clone(), Value::Ref(a).into(), instant.into(), tx.clone(), Datum::bool(true)];
-        rows.push(Datum::vector(row));
-        for datom in &body.datoms {
+        for datom in &db.log_datoms(&body)? {
             let (e, a) = (Value::Ref(datom.e), Value::Ref(datom.a.entity()));
             let row = vec![e.into(), a.into(), datom.v.clone().into(), tx.clone(), Datum::bool(datom.added)];
             rows.push(Datum::vector(row));

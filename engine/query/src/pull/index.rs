@@ -1,10 +1,11 @@
 //! Walking an index and pulling what it finds.
 
+use std::collections::VecDeque;
 use std::ops::Bound;
 use std::sync::Arc;
 
 use annals_db::{
-    Attribute, Batch, Cardinality, Columns, Db, EntityId, Index, Key, Range, Value, ValueRef, ValueType,
+    Attribute, Batch, Cardinality, Columns, Db, EntityId, Index, Key, Range, Scan, Value, ValueRef, ValueType,
 };
 use annals_edn::{Code, Edn, Error};
 
@@ -52,17 +53,9 @@ impl IndexPull {
             Some("aevt") => Index::Aevt,
             _ => return Err(invalid("index-pull walks :avet or :aevt")),
         };
-        let selector =
-            Pattern::parse(request.get("selector").ok_or_else(|| invalid("index-pull has a :selector"))?)?;
-        let Some([attribute, rest @ ..]) = request.get("start").and_then(Edn::as_seq) else {
+        let selector = request.get("selector").ok_or_else(|| invalid("index-pull has a :selector"))?;
+        let Some(start) = request.get("start").and_then(Edn::as_seq) else {
             return Err(invalid("the :start of index-pull is a vector of an attribute and a value"));
-        };
-        let attribute =
-            resolve::attribute(db, &Datum::from_edn(attribute)?).map_err(|e| e.at(attribute.span))?;
-        check(index, &attribute, rest)?;
-        let start = match rest {
-            [] => None,
-            [start, ..] => Some(start_value(db, index, &attribute, start)?),
         };
         let reverse =
             ["reverse", "reverse?"].iter().any(|key| request.get(key).and_then(Edn::as_bool) == Some(true));
@@ -75,7 +68,33 @@ impl IndexPull {
             },
         };
         let (offset, limit) = (number("offset")?.unwrap_or(0), number("limit")?);
-        Ok(IndexPull { attribute, index, start, reverse, offset, limit, selector })
+        let asked = IndexPull::new(db, index, selector, start)?;
+        Ok(IndexPull { reverse, offset, limit, ..asked })
+    }
+
+    /// The walk along `index` from `start`, an attribute and a value or entity where wanted: forwards, to the end.
+    ///
+    /// # Errors
+    /// As [`index_pull`].
+    pub fn new(db: &Db, index: Index, selector: &Edn, start: &[Edn]) -> Result<IndexPull, Error> {
+        let selector = Pattern::parse(selector)?;
+        let [attribute, rest @ ..] = start else {
+            let message = "index-pull starts at an attribute, and a value where one is given";
+            return Err(Error::new(Code::InvalidPull, message));
+        };
+        let attribute =
+            resolve::attribute(db, &Datum::from_edn(attribute)?).map_err(|e| e.at(attribute.span))?;
+        check(index, &attribute, rest)?;
+        let start = match rest {
+            [] => None,
+            [start] => Some(start_value(db, index, &attribute, start)?),
+            [_, extra, ..] => {
+                let message =
+                    format!("{extra} is one too many: index-pull starts at an attribute and a value");
+                return Err(Error::new(Code::InvalidPull, message).at(extra.span));
+            }
+        };
+        Ok(IndexPull { attribute, index, start, reverse: false, offset: 0, limit: None, selector })
     }
 
     /// Walks and pulls.
@@ -84,29 +103,40 @@ impl IndexPull {
     /// As [`Pull`].
     pub fn run(&self, db: &Db) -> Result<Vec<Edn>, Error> {
         let mut pull = Pull::new(db, &self.selector)?;
-        pull.run(&self.walk(db)?)
-    }
-
-    /// The entities to pull, in order.
-    fn walk(&self, db: &Db) -> Result<Vec<u64>, Error> {
-        let wanted = self.limit.map_or(usize::MAX, |limit| limit.saturating_add(self.offset));
-        let columns = if self.index == Index::Avet { Columns::E } else { Columns::V };
-        let mut scan = db.scan(&self.range(), columns);
-        let mut batch = Batch::new((self.index == Index::Aevt).then_some(ValueType::Ref));
-        let mut found: Vec<u64> = Vec::new();
-        while (self.reverse || found.len() < wanted) && scan.next(&mut batch)? {
-            match self.index {
-                Index::Avet => found.extend_from_slice(&batch.e),
-                _ => found.extend((0..batch.rows).filter_map(|row| match batch.v.get(row) {
-                    ValueRef::Ref(e) => Some(e.0),
-                    _ => None,
-                })),
+        let (mut walk, mut forms) = (self.walk(db)?, Vec::new());
+        loop {
+            match walk.next(WALKED)? {
+                entities if entities.is_empty() => return Ok(forms),
+                entities => forms.append(&mut pull.run(&entities)?),
             }
         }
-        if self.reverse {
-            found.reverse();
+    }
+
+    /// The entities to pull, in order, as they are asked for.
+    ///
+    /// # Errors
+    /// `INVALID_VIEW` for a history; those of the store.
+    pub fn walk<'a>(&self, db: &'a Db) -> Result<Walk<'a>, Error> {
+        if db.view().history {
+            return Err(Error::new(Code::InvalidView, "a history has no entities to pull")
+                .hint("walk the database or an as-of view"));
         }
-        Ok(found.into_iter().skip(self.offset).take(self.limit.unwrap_or(usize::MAX)).collect())
+        let columns = if self.index == Index::Avet { Columns::E } else { Columns::V };
+        let batch = Batch::new((self.index == Index::Aevt).then_some(ValueType::Ref));
+        let scan = db.scan(&self.range(), columns);
+        let left = self.limit.unwrap_or(usize::MAX);
+        let mut walk = Walk {
+            scan: Some(scan),
+            batch,
+            index: self.index,
+            found: VecDeque::new(),
+            skip: self.offset,
+            left,
+        };
+        if self.reverse {
+            walk.turn()?;
+        }
+        Ok(walk)
     }
 
     fn range(&self) -> Range {
@@ -120,6 +150,70 @@ impl IndexPull {
         };
         let (start, end) = if self.reverse { (whole, start) } else { (start, whole) };
         Range { index: self.index, start: Bound::Included(start), end: Bound::Included(end) }
+    }
+}
+
+/// Entities pulled in one go.
+const WALKED: usize = 8192;
+
+/// The entities of a walk, as they are asked for.
+pub struct Walk<'a> {
+    /// none when it is at its end
+    scan: Option<Scan<'a>>,
+    batch: Batch,
+    index: Index,
+    /// read and not yet given
+    found: VecDeque<u64>,
+    skip: usize,
+    left: usize,
+}
+
+impl Walk<'_> {
+    /// At most `most` entities; none at the end.
+    ///
+    /// # Errors
+    /// Those of the store, and of filters.
+    pub fn next(&mut self, most: usize) -> Result<Vec<u64>, Error> {
+        let most = most.min(self.left);
+        while self.found.len() < most.saturating_add(self.skip) && self.read()? {
+            let skipped = self.skip.min(self.found.len());
+            self.found.drain(..skipped);
+            self.skip -= skipped;
+        }
+        let skipped = self.skip.min(self.found.len());
+        self.found.drain(..skipped);
+        let given: Vec<u64> = self.found.drain(..most.min(self.found.len())).collect();
+        self.left -= given.len();
+        Ok(given)
+    }
+
+    /// Reads a batch; false at the end.
+    fn read(&mut self) -> Result<bool, Error> {
+        let Some(scan) = &mut self.scan else { return Ok(false) };
+        if !scan.next(&mut self.batch)? {
+            self.scan = None;
+            return Ok(false);
+        }
+        let batch = &self.batch;
+        match self.index {
+            Index::Avet => self.found.extend(&batch.e),
+            _ => self.found.extend((0..batch.rows).filter_map(|row| match batch.v.get(row) {
+                ValueRef::Ref(e) => Some(e.0),
+                _ => None,
+            })),
+        }
+        Ok(true)
+    }
+
+    /// Reads to the end and turns round. No more is held than is wanted: the last ones.
+    fn turn(&mut self) -> Result<(), Error> {
+        let wanted = self.left.saturating_add(self.skip);
+        while self.read()? {
+            let over = self.found.len().saturating_sub(wanted);
+            self.found.drain(..over);
+        }
+        self.found.make_contiguous().reverse();
+        Ok(())
     }
 }
 

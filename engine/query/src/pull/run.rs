@@ -188,7 +188,7 @@ pub fn pull_many(db: &Db, pattern: &Pattern, entities: &[Edn]) -> Result<Vec<Edn
 }
 
 /// The entity that a form identifies; numbers that are no ids and nil identify none.
-fn identify(db: &Db, form: &Edn) -> Result<Option<EntityId>, Error> {
+pub(crate) fn identify(db: &Db, form: &Edn) -> Result<Option<EntityId>, Error> {
     match Datum::from_edn(form)? {
         Datum::Nil | Datum::Value(Value::Double(_) | Value::BigDec(_) | Value::Float(_)) => Ok(None),
         datum => resolve::entity(db, &datum),

@@ -96,6 +96,11 @@ impl Ask {
         }
     }
 
+    /// The rules of the body.
+    pub(super) fn rules(&self) -> Option<&Edn> {
+        self.rules.as_ref()
+    }
+
     /// Everything that can be wrong with the query before it runs.
     pub(super) fn verify(&self, schema: &Arc<Schema>) -> Result<(), Error> {
         let parsed = match parse(&self.query) {

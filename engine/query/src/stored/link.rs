@@ -126,7 +126,7 @@ impl Linker<'_> {
         let ident = Keyword::new(name.shared().clone());
         let Some(stored) = Stored::find(self.db, &ident)? else { return Ok(None) };
         let body = Body::parse(&read_one(&stored.body)?)?;
-        super::check_arity(&ident, &body, args)?;
+        super::check_arity(&ident, &body, args.len())?;
         let Some(ask) = body.ask.as_ref().filter(|_| !matches!(body.kind, Kind::Transaction(_))) else {
             let message = format!("{ident} is a transaction function, which queries cannot call");
             return Err(Error::new(Code::NotADataFunction, message).with("function", &ident));
