@@ -2,6 +2,7 @@
 
 mod chunks;
 pub mod datoms;
+pub mod index_pull;
 pub mod log;
 pub mod parked;
 pub mod query;

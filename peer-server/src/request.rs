@@ -18,6 +18,8 @@ use crate::stream::{CHUNK_BYTES, CHUNK_BYTES_MAX};
 /// How long a result may take when the client says nothing, and at most.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(3600);
+/// The most predicates that one database value is filtered by.
+const MAX_FILTERS: usize = 16;
 /// How long a read waits for a basis that this peer has not reached.
 const BASIS_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -127,7 +129,8 @@ impl<'a> Resolver<'a> {
             true => db,
             false => self.speculation(db, &wanted).await?.db,
         };
-        self.viewed(&database, db, wanted.view.as_ref()).await
+        let db = self.viewed(&database, db, wanted.view.as_ref()).await?;
+        filtered(db, &wanted.filters)
     }
 
     /// What the transactions of `wanted` would do, and the basis that they follow.
@@ -253,6 +256,20 @@ impl<'a> Resolver<'a> {
     }
 }
 
+/// The value as far as the predicates of a request show it.
+fn filtered(db: Db, filters: &[String]) -> Result<Db> {
+    if filters.len() > MAX_FILTERS {
+        let message = format!("{} filters, and at most {MAX_FILTERS} may be given", filters.len());
+        return Err(Error::new(Code::InvalidView, message));
+    }
+    let one = |db: Db, text: &String| {
+        let found = read_one(text).and_then(|form| annals_peer::query::filter(&db, &form));
+        // A filter is a text of its own, which a span does not tell from the query.
+        found.map_err(|error| error.without_span().with("filter", text))
+    };
+    filters.iter().try_fold(db, one)
+}
+
 /// The t that a point in time means in `db`.
 ///
 /// # Errors
@@ -277,12 +294,12 @@ fn t_of(number: i64) -> Result<T> {
     }
 }
 
-/// Reads `{:name "x" :with [[…]] :as-of 5 :since 2 :history true}`.
+/// Reads `{:name "x" :with [[…]] :as-of 5 :since 2 :history true :filter f/open?}`; `:filter` may be a vector of several.
 fn database_value(map: &Edn) -> Result<v1::DatabaseValue> {
     let wrong = |form: &Edn, what: &str| {
         Error::new(Code::InvalidArgument, format!("{what} in #annals/db"))
             .at(form.span)
-            .hint("write #annals/db {:name \"x\"}, and :with [tx-data …], :as-of, :since or :history true where wanted")
+            .hint("write #annals/db {:name \"x\"}, and :with [tx-data …], :as-of, :since, :history true or :filter where wanted")
     };
     let Node::Map(entries) = &map.node else { return Err(wrong(map, "not a map")) };
     let (mut value, mut view) = (v1::DatabaseValue::default(), v1::View::default());
@@ -302,6 +319,10 @@ fn database_value(map: &Edn) -> Result<v1::DatabaseValue> {
             ("history", Node::Bool(history)) => view.history = *history,
             ("with", Node::Vector(transactions)) => {
                 value.with = transactions.iter().map(Edn::to_string).collect();
+            }
+            ("filter", Node::Vector(filters)) => value.filters = filters.iter().map(Edn::to_string).collect(),
+            ("filter", Node::Symbol(_) | Node::Keyword(_) | Node::List(_)) => {
+                value.filters = vec![form.to_string()];
             }
             ("with-instant", Node::Instant(ms)) => value.with_instant_ms = Some(*ms),
             _ => return Err(wrong(key, "an unknown entry")),

@@ -4,6 +4,7 @@ mod admin;
 mod databases;
 mod query;
 mod transact;
+mod whole;
 
 use std::sync::Arc;
 

@@ -58,6 +58,12 @@ impl Cancel {
         &self.0
     }
 
+    /// True when it is set.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
     /// Stops whoever looks.
     pub fn cancel(&self) {
         self.0.store(true, Ordering::Relaxed);
@@ -240,7 +246,7 @@ impl Sink for Outlet<'_> {
             Way::Queue(sender) => send(sender, Ok(Event::Chunk(chunk)))?,
             Way::Gone => {}
         }
-        Ok(!matches!(self.way, Way::Gone) && !self.cancel.flag().load(Ordering::Relaxed))
+        Ok(!matches!(self.way, Way::Gone) && !self.cancel.is_set())
     }
 
     fn mark(&mut self, ahead: u64, lead: Lead) {

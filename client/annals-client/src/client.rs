@@ -47,6 +47,8 @@ pub struct Read {
     pub options: v1::StreamOptions,
     /// transactions that are taken as if they were committed, before the view
     pub with: With,
+    /// predicates of datoms, EDN, all of which must hold for what is shown: `f/open?`, `(f/open? ?e "ana")`
+    pub filters: Vec<String>,
 }
 
 impl Client {
@@ -238,6 +240,7 @@ impl Client {
             read_level: level.map(|level| v1::ReadLevel { level: Some(level) }),
             with: read.with.tx_data.clone(),
             with_instant_ms: (!read.with.is_empty()).then_some(read.with.instant_ms),
+            filters: read.filters.clone(),
         }
     }
 

@@ -5,12 +5,13 @@
 //! it caches nothing and evaluates nothing. Called by the `annals` command and by applications. It owns one HTTP/2
 //! connection an endpoint, opened on first use. Every call has a deadline; dropping a [`Results`] cancels its query.
 //!
-//! Layout: [`profile`] where to connect and as whom, [`pool`] connections with failover, [`client`] the calls,
+//! Layout: [`profile`] where to connect and as whom, [`pool`] connections with failover, [`client`] and [`entities`] the calls,
 //! [`results`] result streams, [`answer`] rows in the shape of the find spec, [`mod@transact`] transactions one by one,
 //! [`stream`] transactions in order, many under way, [`with`] speculation.
 
 pub mod answer;
 pub mod client;
+pub mod entities;
 pub mod pool;
 pub mod profile;
 pub mod results;
@@ -20,6 +21,7 @@ pub mod with;
 
 pub use annals_edn::{Code, Edn, Error, Kind};
 pub use client::{Client, DEFAULT_TIMEOUT, Read};
+pub use entities::Walk;
 pub use profile::Profile;
 pub use results::{Results, Row};
 pub use stream::{Outcome, StreamOptions, TransactStream};

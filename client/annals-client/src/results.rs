@@ -25,6 +25,7 @@ pub(crate) enum Source {
     Query(v1::QueryRequest),
     Datoms(v1::DatomsRequest),
     Log(v1::LogRequest),
+    IndexPull(v1::IndexPullRequest),
 }
 
 impl Source {
@@ -34,6 +35,7 @@ impl Source {
             Source::Query(request) => &request.database,
             Source::Datoms(request) => &request.database,
             Source::Log(request) => &request.database,
+            Source::IndexPull(request) => &request.database,
         };
         database.as_ref().is_some_and(|value| !value.with.is_empty())
     }
@@ -48,7 +50,7 @@ enum Event {
 
 type Events = Pin<Box<dyn Stream<Item = Result<Event, Status>> + Send>>;
 
-/// The rows of a query, of an index or of the log, in order. Dropping it cancels the work on the server.
+/// The rows of a query, of an index, of the log or of a walk, in order. Dropping it cancels the work on the server.
 pub struct Results {
     client: Client,
     database: String,
@@ -197,6 +199,7 @@ impl Source {
             Source::Query(request) => &request.options,
             Source::Datoms(request) => &request.options,
             Source::Log(request) => &request.options,
+            Source::IndexPull(request) => &request.options,
         };
         options.as_ref().expect("requests are made with options")
     }
@@ -206,6 +209,7 @@ impl Source {
             Source::Query(request) => &mut request.options,
             Source::Datoms(request) => &mut request.options,
             Source::Log(request) => &mut request.options,
+            Source::IndexPull(request) => &mut request.options,
         };
         options.get_or_insert_default()
     }
@@ -226,6 +230,10 @@ impl Source {
             }
             Source::Log(request) => {
                 events_of!(client.log(timed(request.clone(), left)).await?.into_inner(), log_response)
+            }
+            Source::IndexPull(request) => {
+                let answer = client.index_pull(timed(request.clone(), left)).await?;
+                events_of!(answer.into_inner(), index_pull_response)
             }
         })
     }

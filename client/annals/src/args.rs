@@ -65,8 +65,14 @@ pub enum Command {
     Query(QueryArguments),
     /// Pull an entity
     Pull(PullArguments),
+    /// Show an entity: everything about it, or what it has under some keys
+    Entity(EntityArguments),
     /// List datoms of an index, one [e a v tx added] a line
     Datoms(DatomsArguments),
+    /// List datoms of an attribute by value, one [e a v tx added] a line
+    IndexRange(IndexRangeArguments),
+    /// Pull a pattern for entity after entity along an index, one map a line
+    IndexPull(IndexPullArguments),
     /// List committed transactions, one map a line
     Log(LogArguments),
     /// Members and peers of the cluster
@@ -175,6 +181,16 @@ pub enum DbCommand {
     },
     /// List the databases, one name a line
     List,
+    /// Count the datoms of a database, by attribute
+    Stats {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        view: ViewArguments,
+        /// How the answer is printed
+        #[arg(long, value_enum, default_value = "edn")]
+        format: PullFormat,
+    },
     /// Delete a database
     Delete {
         /// Its name
@@ -237,6 +253,10 @@ pub struct ViewArguments {
     /// Every assertion and retraction
     #[arg(long)]
     pub history: bool,
+    /// Only datoms of which this predicate holds: its name, or a call over ?e ?a ?v ?tx ?added, as
+    /// '(doc/visible? ?e "ana")'; may be given several times
+    #[arg(long, value_name = "EDN")]
+    pub filter: Vec<String>,
     /// As if the transactions of this file, an EDN vector each, were committed first; may be given several times
     #[arg(long, value_name = "FILE")]
     pub with: Vec<PathBuf>,
@@ -326,10 +346,77 @@ pub struct DatomsArguments {
     pub index: IndexName,
     /// Leading components in the order of the index: EDN
     pub components: Vec<String>,
+    /// From the components on to the end of the index, not only what begins with them
+    #[arg(long)]
+    pub seek: bool,
     #[command(flatten)]
     pub view: ViewArguments,
     #[command(flatten)]
     pub page: PageArguments,
+}
+
+#[derive(Args)]
+pub struct EntityArguments {
+    /// The database
+    pub database: String,
+    /// The entity: an id, an ident or a lookup ref
+    pub entity: String,
+    /// Only what it has under these keys: attributes, or ':p/_friend' for what refers to it
+    #[arg(value_name = "KEY")]
+    pub keys: Vec<String>,
+    #[command(flatten)]
+    pub view: ViewArguments,
+    /// How the answer is printed
+    #[arg(long, value_enum, default_value = "edn")]
+    pub format: PullFormat,
+}
+
+#[derive(Args)]
+pub struct IndexRangeArguments {
+    /// The database
+    pub database: String,
+    /// The attribute, unique or indexed: EDN
+    pub attribute: String,
+    /// The least value, inclusive: EDN
+    #[arg(long, value_name = "EDN", default_value = "nil", allow_hyphen_values = true)]
+    pub start: String,
+    /// The value to stop before: EDN
+    #[arg(long, value_name = "EDN", default_value = "nil", allow_hyphen_values = true)]
+    pub end: String,
+    #[command(flatten)]
+    pub view: ViewArguments,
+    #[command(flatten)]
+    pub page: PageArguments,
+}
+
+#[derive(Clone, Copy, ValueEnum, PartialEq, Eq)]
+pub enum WalkedIndex {
+    Aevt,
+    Avet,
+}
+
+#[derive(Args)]
+pub struct IndexPullArguments {
+    /// The database
+    pub database: String,
+    /// avet: entities by value; aevt: those that a reference attribute of many values leads to
+    #[arg(value_enum)]
+    pub index: WalkedIndex,
+    /// The pull pattern: EDN
+    pub pattern: String,
+    /// The attribute, then the value or entity to start from, inclusive: EDN
+    #[arg(required = true, num_args = 1..=2, value_name = "START", allow_hyphen_values = true)]
+    pub start: Vec<String>,
+    /// From the start, or the end, downwards
+    #[arg(long)]
+    pub reverse: bool,
+    #[command(flatten)]
+    pub view: ViewArguments,
+    #[command(flatten)]
+    pub page: PageArguments,
+    /// How the maps are printed
+    #[arg(long, value_enum, default_value = "edn")]
+    pub format: PullFormat,
 }
 
 #[derive(Args)]
@@ -343,8 +430,7 @@ pub struct LogArguments {
     #[arg(long, value_name = "T", value_parser = time_point)]
     pub to: Option<v1::TimePoint>,
     #[command(flatten)]
+    pub view: ViewArguments,
+    #[command(flatten)]
     pub page: PageArguments,
-    /// Give up after this long: 250ms, 30s, 2m
-    #[arg(long, value_name = "D", value_parser = duration)]
-    pub timeout: Option<Duration>,
 }

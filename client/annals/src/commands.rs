@@ -5,7 +5,9 @@ mod datoms;
 mod db;
 #[cfg(feature = "dev")]
 mod dev;
+mod entity;
 mod import;
+mod index;
 mod log;
 mod pull;
 mod query;
@@ -53,7 +55,10 @@ async fn dispatch(arguments: Arguments) -> Outcome {
         Command::Import(command) => import::run(&connect(profile)?, &command).await,
         Command::Query(command) => query::run(&connect(profile)?, &command).await,
         Command::Pull(command) => pull::run(&connect(profile)?, &command).await,
+        Command::Entity(command) => entity::run(&connect(profile)?, &command).await,
         Command::Datoms(command) => datoms::run(&connect(profile)?, &command).await,
+        Command::IndexRange(command) => index::range(&connect(profile)?, &command).await,
+        Command::IndexPull(command) => index::pull(&connect(profile)?, &command).await,
         Command::Log(command) => log::run(&connect(profile)?, &command).await,
         Command::Status { format } => status::run(&connect(profile)?, format).await,
     }
@@ -87,6 +92,7 @@ fn read(view: &ViewArguments, page: Option<&PageArguments>) -> Result<Read, Fail
     }
     Ok(Read {
         with,
+        filters: view.filter.clone(),
         view: v1::View { as_of: view.as_of, since: view.since, history: view.history },
         options: v1::StreamOptions {
             timeout_ms: view.timeout.map_or(0, |timeout| timeout.as_millis() as u32),

@@ -60,20 +60,17 @@ impl<'a> Scan<'a> {
         Scan { db, columns, shown, parts, open: Open::Nothing }
     }
 
-    /// Refills `batch` (cleared first) with at most [`crate::range::BATCH_ROWS`] rows; false at the end.
+    /// Refills `batch` (cleared first) with at most [`crate::range::BATCH_ROWS`] rows, of a filtered value perhaps none; false at the
+    /// end.
     ///
     /// # Errors
     /// `SEGMENT_UNAVAILABLE` or `DATA_LOSS` from the store; those of filters.
     pub fn next(&mut self, batch: &mut Batch) -> Result<bool> {
         let Some(columns) = self.shown else { return self.fill(batch) };
-        while self.fill(batch)? {
-            let keep = self.db.kept(batch)?;
-            batch.retain(&keep, columns);
-            if batch.rows > 0 {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        let more = self.fill(batch)?;
+        let keep = self.db.kept(batch)?;
+        batch.retain(&keep, columns);
+        Ok(more)
     }
 
     fn fill(&mut self, batch: &mut Batch) -> Result<bool> {

@@ -11,6 +11,9 @@ use annals_edn::{Code, Edn, Error, Node};
 use crate::datum::value_to_edn;
 use crate::pull::MAX_DEPTH;
 
+/// An attribute and its values.
+type Held = (Arc<Attribute>, Vec<Value>);
+
 /// One entity of a database value. Cheap to clone; reads nothing until it is asked.
 #[derive(Clone)]
 pub struct Entity {
@@ -152,8 +155,8 @@ impl Entity {
     }
 
     /// Its attributes with their values, in index order.
-    fn read(&self) -> Result<Vec<(Arc<Attribute>, Vec<Value>)>, Error> {
-        let mut found: Vec<(Arc<Attribute>, Vec<Value>)> = Vec::new();
+    fn read(&self) -> Result<Vec<Held>, Error> {
+        let mut found: Vec<Held> = Vec::new();
         let mut scan = self.db.scan(&Range::entity(self.id), Columns::A.with(Columns::V));
         let mut batch = Batch::new(None);
         while scan.next(&mut batch)? {

@@ -8,6 +8,7 @@ use annals_wire::v1;
 
 use super::{Producer, Sink};
 use crate::Result;
+use crate::stream::Cancel;
 
 /// What is asked of an index.
 pub struct Ask {
@@ -29,6 +30,7 @@ pub struct Datoms {
     selection: Selection,
     skip: u64,
     left: u64,
+    cancel: Cancel,
 }
 
 impl Datoms {
@@ -36,7 +38,7 @@ impl Datoms {
     ///
     /// # Errors
     /// Of the components: `ATTRIBUTE_NOT_INDEXED`, `INVALID_ARGUMENT`, `INVALID_LOOKUP_REF`.
-    pub fn new(db: Db, ask: &Ask) -> Result<Datoms> {
+    pub fn new(db: Db, ask: &Ask, cancel: Cancel) -> Result<Datoms> {
         let selection = match (ask.mode, ask.components.as_slice()) {
             (v1::DatomsMode::Seek, components) => select(&db, ask.index, components, true)?,
             (v1::DatomsMode::Range, [attribute, start, end]) => select_values(&db, attribute, start, end)?,
@@ -46,7 +48,7 @@ impl Datoms {
             }
             (_, components) => select(&db, ask.index, components, false)?,
         };
-        Ok(Datoms { db, selection, skip: ask.skip, left: ask.limit.unwrap_or(u64::MAX) })
+        Ok(Datoms { db, selection, skip: ask.skip, left: ask.limit.unwrap_or(u64::MAX), cancel })
     }
 }
 
@@ -61,6 +63,10 @@ impl Producer for Datoms {
         for range in &self.selection.ranges {
             let mut scan = self.db.scan(range, Columns::ALL);
             while self.left > 0 && scan.next(&mut batch)? {
+                // A filter may hide batch after batch.
+                if self.cancel.is_set() {
+                    return Ok(String::new());
+                }
                 for row in 0..batch.rows {
                     let datom = datom(&batch, row);
                     if self.selection.t.is_some_and(|t| t != datom.t) {
@@ -99,7 +105,7 @@ fn datom(batch: &Batch, row: usize) -> DatomRef<'_> {
 }
 
 /// The text of an attribute's ident, without the colon.
-pub(super) fn ident(db: &Db, a: annals_peer::db::AttrId) -> String {
+pub(crate) fn ident(db: &Db, a: annals_peer::db::AttrId) -> String {
     db.schema().ident(a.entity()).map_or_else(|| a.entity().to_string(), |ident| ident.as_str().to_string())
 }
 

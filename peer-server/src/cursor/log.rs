@@ -1,6 +1,6 @@
 //! The log: datoms by transaction, oldest first.
 
-use annals_peer::db::{AttrId, Datom, Db, T, TxBody, Value, bootstrap};
+use annals_peer::db::{Db, T, TxBody};
 use annals_wire::db::DatomChunk;
 use annals_wire::v1;
 
@@ -21,22 +21,15 @@ pub struct Log {
 }
 
 impl Log {
-    /// The transactions from `start` up to but not including `end`.
+    /// The transactions from `start` up to but not including `end`, as far as the view of `db` reaches.
     #[must_use]
     pub fn new(db: Db, start: T, end: T, skip: u64, limit: Option<u64>) -> Log {
-        let end = end.min(T(db.basis().0 + 1));
-        Log { db, next: start.max(T(1)), end, skip, left: limit.unwrap_or(u64::MAX) }
+        let (next, end) = db.log_range(start, end);
+        Log { db, next, end, skip, left: limit.unwrap_or(u64::MAX) }
     }
 
-    fn push(&mut self, chunk: &mut DatomChunk, body: &TxBody) {
-        let instant = Datom {
-            e: annals_peer::db::EntityId::of_tx(body.t),
-            a: TX_INSTANT,
-            v: Value::Instant(body.instant),
-            t: body.t,
-            added: true,
-        };
-        for datom in std::iter::once(&instant).chain(&body.datoms) {
+    fn push(&mut self, chunk: &mut DatomChunk, body: &TxBody) -> Result<()> {
+        for datom in self.db.log_datoms(body)? {
             if self.skip > 0 {
                 self.skip -= 1;
             } else if self.left > 0 {
@@ -44,10 +37,9 @@ impl Log {
                 chunk.push(datom.as_ref(), |a| ident(&self.db, a));
             }
         }
+        Ok(())
     }
 }
-
-const TX_INSTANT: AttrId = bootstrap::attr::TX_INSTANT;
 
 impl Producer for Log {
     fn header(&self) -> v1::ResultHeader {
@@ -61,7 +53,7 @@ impl Producer for Log {
             let Some(last) = bodies.last() else { break };
             self.next = T(last.t.0 + 1);
             for body in &bodies {
-                self.push(&mut chunk, body);
+                self.push(&mut chunk, body)?;
                 if chunk.bytes() >= out.chunk_bytes() && !out.take(chunk.finish(), true)? {
                     return Ok(String::new());
                 }

@@ -15,7 +15,7 @@ use super::Shared;
 use crate::Result;
 use crate::cursor::query::Window;
 use crate::cursor::token::{Lead, Token, hash};
-use crate::cursor::{datoms, log};
+use crate::cursor::{datoms, index_pull, log};
 use crate::request::{Options, Resolver, point_of};
 use crate::stream::{Cancel, Delivery, Event, Events};
 
@@ -58,7 +58,7 @@ macro_rules! in_parts {
     };
 }
 
-in_parts!(QueryRequest "query", DatomsRequest "datoms", LogRequest "log");
+in_parts!(QueryRequest "query", DatomsRequest "datoms", LogRequest "log", IndexPullRequest "index-pull");
 
 /// A request on its way: its options, its token if it continues something, and its identity.
 struct Course {
@@ -153,8 +153,29 @@ impl Queries {
             Ok((db, ask, course.delivery(resolver.into_read())))
         };
         let (db, ask, delivery) = prepared.await.map_err(|error: Error| to_status(&error))?;
-        let start = move || Ok(Box::new(datoms::Datoms::new(db, &ask)?) as Box<dyn crate::cursor::Producer>);
-        self.0.workers.run(Cancel::default(), delivery, start).await
+        let cancel = Cancel::default();
+        let flag = cancel.clone();
+        let start =
+            move || Ok(Box::new(datoms::Datoms::new(db, &ask, flag)?) as Box<dyn crate::cursor::Producer>);
+        self.0.workers.run(cancel, delivery, start).await
+    }
+
+    async fn index_pull_events(&self, request: v1::IndexPullRequest) -> Result<Events, Status> {
+        let prepared = async {
+            let course = Course::new(&request)?;
+            let mut resolver = course.resolver(&self.0);
+            let db = resolver.database(request.database.as_ref()).await?;
+            let Window { skip, limit, .. } = course.window();
+            Ok((db, (skip, limit), course.delivery(resolver.into_read())))
+        };
+        let (db, window, delivery) = prepared.await.map_err(|error: Error| to_status(&error))?;
+        let cancel = Cancel::default();
+        let flag = cancel.clone();
+        let start = move || {
+            let walked = index_pull::Walked::new(db, &request, window, flag)?;
+            Ok(Box::new(walked) as Box<dyn crate::cursor::Producer>)
+        };
+        self.0.workers.run(cancel, delivery, start).await
     }
 
     async fn log_events(&self, request: v1::LogRequest) -> Result<Events, Status> {
@@ -193,20 +214,6 @@ impl Queries {
         }
         Ok(answer)
     }
-
-    async fn pull_values(&self, request: v1::PullRequest) -> Result<v1::PullResponse> {
-        let deadline = crate::request::deadline(request.timeout_ms);
-        let mut resolver = Resolver::new(&self.0, deadline, None);
-        let db = resolver.database(request.database.as_ref()).await?;
-        let (basis_t, incarnation) = (db.basis().0, db.incarnation().0.to_be_bytes().to_vec());
-        let run = tokio::task::spawn_blocking(move || crate::cursor::query::pull(&db, &request));
-        let left = deadline.saturating_duration_since(std::time::Instant::now());
-        let values = tokio::time::timeout(left, run)
-            .await
-            .map_err(|_| Error::new(Code::DeadlineExceeded, "the time for this pull has passed"))?
-            .map_err(|_| Error::new(Code::Internal, "the pull ended without an answer"))??;
-        Ok(v1::PullResponse { incarnation: incarnation.into(), basis_t, values })
-    }
 }
 
 /// The token of a request, once it is known to belong to it.
@@ -215,19 +222,9 @@ fn asked_token(asked: &Asked) -> Result<Vec<u8>> {
         Asked::Query(request) => Course::new(request),
         Asked::Datoms(request) => Course::new(request),
         Asked::Log(request) => Course::new(request),
+        Asked::IndexPull(request) => Course::new(request),
     };
     Ok(course?.options.token)
-}
-
-/// Answers what the transactions of a speculation would do.
-async fn with_reports(shared: &Shared, request: v1::WithRequest) -> Result<v1::WithResponse> {
-    let mut resolver = Resolver::new(shared, crate::request::deadline(request.timeout_ms), None);
-    let (basis, speculation) = resolver.with(request.database.as_ref()).await?;
-    Ok(v1::WithResponse {
-        incarnation: speculation.db.incarnation().0.to_be_bytes().to_vec().into(),
-        basis_t: basis.0,
-        reports: speculation.reports(),
-    })
 }
 
 fn index_of(index: v1::IndexKind) -> Result<NamedIndex> {
@@ -252,7 +249,7 @@ fn log_point(db: &Db, point: &v1::TimePoint) -> Result<T> {
     }
 }
 
-/// Events as the messages of one of the three streams.
+/// Events as the messages of one of the streams.
 macro_rules! answers {
     ($events:expr, $response:ident, $module:ident) => {
         Box::pin($events.map(|event| {
@@ -273,6 +270,7 @@ impl QueryService for Queries {
     type QueryStream = Answers<v1::QueryResponse>;
     type DatomsStream = Answers<v1::DatomsResponse>;
     type LogStream = Answers<v1::LogResponse>;
+    type IndexPullStream = Answers<v1::IndexPullResponse>;
 
     async fn query(&self, request: Request<v1::QueryRequest>) -> Result<Response<Self::QueryStream>, Status> {
         let events = self.query_events(request.into_inner()).await?;
@@ -293,17 +291,21 @@ impl QueryService for Queries {
             Asked::Query(request) => self.query_events(request).await?,
             Asked::Datoms(request) => self.datoms_events(request).await?,
             Asked::Log(request) => self.log_events(request).await?,
+            Asked::IndexPull(request) => self.index_pull_events(request).await?,
         };
         Ok(Response::new(self.one_chunk(events).await?))
     }
 
     async fn pull(&self, request: Request<v1::PullRequest>) -> Result<Response<v1::PullResponse>, Status> {
-        let answer = self.pull_values(request.into_inner()).await.map_err(|error| to_status(&error))?;
+        let answer =
+            super::whole::pull(&self.0, request.into_inner()).await.map_err(|error| to_status(&error))?;
         Ok(Response::new(answer))
     }
 
     async fn with(&self, request: Request<v1::WithRequest>) -> Result<Response<v1::WithResponse>, Status> {
-        let answer = with_reports(&self.0, request.into_inner()).await.map_err(|error| to_status(&error))?;
+        let answer = super::whole::with_reports(&self.0, request.into_inner())
+            .await
+            .map_err(|error| to_status(&error))?;
         Ok(Response::new(answer))
     }
 
@@ -318,5 +320,29 @@ impl QueryService for Queries {
     async fn log(&self, request: Request<v1::LogRequest>) -> Result<Response<Self::LogStream>, Status> {
         let events = self.log_events(request.into_inner()).await?;
         Ok(Response::new(answers!(events, LogResponse, log_response)))
+    }
+
+    async fn index_pull(
+        &self,
+        request: Request<v1::IndexPullRequest>,
+    ) -> Result<Response<Self::IndexPullStream>, Status> {
+        let events = self.index_pull_events(request.into_inner()).await?;
+        Ok(Response::new(answers!(events, IndexPullResponse, index_pull_response)))
+    }
+
+    async fn entity(
+        &self,
+        request: Request<v1::EntityRequest>,
+    ) -> Result<Response<v1::EntityResponse>, Status> {
+        let answer = super::whole::entities(&self.0, request.into_inner()).await;
+        Ok(Response::new(answer.map_err(|error| to_status(&error))?))
+    }
+
+    async fn db_stats(
+        &self,
+        request: Request<v1::DbStatsRequest>,
+    ) -> Result<Response<v1::DbStatsResponse>, Status> {
+        let answer = super::whole::db_stats(&self.0, request.into_inner()).await;
+        Ok(Response::new(answer.map_err(|error| to_status(&error))?))
     }
 }

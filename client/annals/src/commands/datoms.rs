@@ -3,7 +3,7 @@
 use std::io::{BufWriter, Write};
 use std::process::ExitCode;
 
-use annals_client::{Client, Edn};
+use annals_client::{Client, Edn, Results};
 use annals_edn::Node;
 use annals_wire::v1::{DatomsMode, IndexKind};
 
@@ -19,8 +19,12 @@ pub async fn run(client: &Client, arguments: &DatomsArguments) -> Outcome {
     };
     let read = read(&arguments.view, Some(&arguments.page))?;
     let components = &arguments.components;
-    let mut results =
-        client.datoms(&arguments.database, index, DatomsMode::Datoms, components, &read).await?;
+    let mode = if arguments.seek { DatomsMode::Seek } else { DatomsMode::Datoms };
+    print(client.datoms(&arguments.database, index, mode, components, &read).await?).await
+}
+
+/// A row a line.
+pub async fn print(mut results: Results) -> Outcome {
     let mut out = BufWriter::new(std::io::stdout().lock());
     while let Some(row) = results.next().await? {
         writeln!(out, "{}", Edn::new(Node::Vector(row)))?;

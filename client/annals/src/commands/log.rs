@@ -6,18 +6,11 @@ use std::process::ExitCode;
 use annals_client::{Client, Edn, Row};
 use annals_edn::{Keyword, Node};
 
-use crate::args::{LogArguments, ViewArguments};
+use crate::args::LogArguments;
 use crate::commands::{Outcome, read};
 
 pub async fn run(client: &Client, arguments: &LogArguments) -> Outcome {
-    let view = ViewArguments {
-        as_of: None,
-        since: None,
-        history: false,
-        timeout: arguments.timeout,
-        with: Vec::new(),
-    };
-    let read = read(&view, Some(&arguments.page))?;
+    let read = read(&arguments.view, Some(&arguments.page))?;
     let mut results = client.log(&arguments.database, arguments.from, arguments.to, &read).await?;
     let mut out = BufWriter::new(std::io::stdout().lock());
     let mut open: Option<(Edn, Vec<Edn>)> = None;

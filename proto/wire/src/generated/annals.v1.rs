@@ -693,7 +693,8 @@ impl TextKind {
         }
     }
 }
-/// A database value: a database, how fresh it must be, what it would be after some transactions, and a view of that.
+/// A database value: a database, how fresh it must be, what it would be after some transactions, a view of that, and
+/// what of it is shown.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DatabaseValue {
     #[prost(string, tag = "1")]
@@ -712,6 +713,10 @@ pub struct DatabaseValue {
     /// request at the same t means the same value.
     #[prost(sint64, optional, tag = "6")]
     pub with_instant_ms: ::core::option::Option<i64>,
+    /// EDN: predicates of datoms, all of which must hold for a datom to be shown, at most 16. A stored one by its name, or
+    /// a call over ?e ?a ?v ?tx ?added and constants: `(doc/visible? ?e "ana")`.
+    #[prost(string, repeated, tag = "7")]
+    pub filters: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// As-of, then since, then history; absent parts do not apply.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2163,7 +2168,7 @@ pub mod query_response {
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct NextRequest {
     /// The original request, unchanged; its options.resume_token names the place, empty for the first chunk.
-    #[prost(oneof = "next_request::Request", tags = "1, 2, 3")]
+    #[prost(oneof = "next_request::Request", tags = "1, 2, 3, 4")]
     pub request: ::core::option::Option<next_request::Request>,
 }
 /// Nested message and enum types in `NextRequest`.
@@ -2177,6 +2182,8 @@ pub mod next_request {
         Datoms(super::DatomsRequest),
         #[prost(message, tag = "3")]
         Log(super::LogRequest),
+        #[prost(message, tag = "4")]
+        IndexPull(super::IndexPullRequest),
     }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -2292,6 +2299,108 @@ pub mod log_response {
         #[prost(message, tag = "3")]
         Trailer(super::ResultTrailer),
     }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct IndexPullRequest {
+    #[prost(message, optional, tag = "1")]
+    pub database: ::core::option::Option<DatabaseValue>,
+    /// AVET: the entities that have the attribute, in the order of its values. AEVT: those that a reference attribute of
+    /// cardinality many leads to, in the order of the entities that have it.
+    #[prost(enumeration = "IndexKind", tag = "2")]
+    pub index: i32,
+    /// EDN: a pull pattern.
+    #[prost(string, tag = "3")]
+    pub selector: ::prost::alloc::string::String,
+    /// EDN: the attribute, and where to start, inclusive: a value, or with AEVT an entity.
+    #[prost(string, repeated, tag = "4")]
+    pub start: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// From the start, or the end, downwards.
+    #[prost(bool, tag = "5")]
+    pub reverse: bool,
+    #[prost(message, optional, tag = "6")]
+    pub options: ::core::option::Option<StreamOptions>,
+}
+/// One column, a value an entity; nil where the pattern finds nothing.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct IndexPullResponse {
+    #[prost(oneof = "index_pull_response::Message", tags = "1, 2, 3")]
+    pub message: ::core::option::Option<index_pull_response::Message>,
+}
+/// Nested message and enum types in `IndexPullResponse`.
+pub mod index_pull_response {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Message {
+        #[prost(message, tag = "1")]
+        Header(super::ResultHeader),
+        #[prost(message, tag = "2")]
+        Chunk(super::Chunk),
+        #[prost(message, tag = "3")]
+        Trailer(super::ResultTrailer),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EntityRequest {
+    #[prost(message, optional, tag = "1")]
+    pub database: ::core::option::Option<DatabaseValue>,
+    /// EDN, one an entity: an id, an ident, a lookup ref.
+    #[prost(string, repeated, tag = "2")]
+    pub entities: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// EDN keywords: attributes, forward or backward (`:p/_friend`). None: everything, components in whole.
+    #[prost(string, repeated, tag = "3")]
+    pub keys: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(uint32, tag = "4")]
+    pub timeout_ms: u32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct EntityResponse {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub incarnation: ::prost::bytes::Bytes,
+    #[prost(uint64, tag = "2")]
+    pub basis_t: u64,
+    /// One map an entity, in request order; nil where nothing is identified. Sets where there may be several values,
+    /// idents for entities that have one, `{:db/id n}` for others.
+    #[prost(message, repeated, tag = "3")]
+    pub values: ::prost::alloc::vec::Vec<Value>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DbStatsRequest {
+    #[prost(message, optional, tag = "1")]
+    pub database: ::core::option::Option<DatabaseValue>,
+    #[prost(uint32, tag = "2")]
+    pub timeout_ms: u32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DbStatsResponse {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub incarnation: ::prost::bytes::Bytes,
+    #[prost(uint64, tag = "2")]
+    pub basis_t: u64,
+    /// Assertions and retractions.
+    #[prost(uint64, tag = "3")]
+    pub datoms: u64,
+    /// Datoms that hold.
+    #[prost(uint64, tag = "4")]
+    pub current: u64,
+    /// By ident; attributes without a datom are left out.
+    #[prost(message, repeated, tag = "5")]
+    pub attributes: ::prost::alloc::vec::Vec<AttributeStats>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AttributeStats {
+    #[prost(string, tag = "1")]
+    pub ident: ::prost::alloc::string::String,
+    /// Assertions and retractions.
+    #[prost(uint64, tag = "2")]
+    pub datoms: u64,
+    /// Datoms that hold.
+    #[prost(uint64, tag = "3")]
+    pub current: u64,
+    /// Entities that have it.
+    #[prost(uint64, tag = "4")]
+    pub entities: u64,
+    /// About how many values it has.
+    #[prost(uint64, tag = "5")]
+    pub values: u64,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -2585,6 +2694,78 @@ pub mod query_service_client {
                 .insert(GrpcMethod::new("annals.v1.QueryService", "Log"));
             self.inner.server_streaming(req, path, codec).await
         }
+        /// A pattern pulled for entity after entity along an index.
+        pub async fn index_pull(
+            &mut self,
+            request: impl tonic::IntoRequest<super::IndexPullRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::IndexPullResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/annals.v1.QueryService/IndexPull",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("annals.v1.QueryService", "IndexPull"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// Entities as maps: everything about each, or what it has under some keys.
+        pub async fn entity(
+            &mut self,
+            request: impl tonic::IntoRequest<super::EntityRequest>,
+        ) -> std::result::Result<tonic::Response<super::EntityResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/annals.v1.QueryService/Entity",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("annals.v1.QueryService", "Entity"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// How many datoms there are, by attribute. Exact, so it reads the whole index.
+        pub async fn db_stats(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DbStatsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DbStatsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/annals.v1.QueryService/DbStats",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("annals.v1.QueryService", "DbStats"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -2649,6 +2830,27 @@ pub mod query_service_server {
             &self,
             request: tonic::Request<super::LogRequest>,
         ) -> std::result::Result<tonic::Response<Self::LogStream>, tonic::Status>;
+        /// Server streaming response type for the IndexPull method.
+        type IndexPullStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::IndexPullResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// A pattern pulled for entity after entity along an index.
+        async fn index_pull(
+            &self,
+            request: tonic::Request<super::IndexPullRequest>,
+        ) -> std::result::Result<tonic::Response<Self::IndexPullStream>, tonic::Status>;
+        /// Entities as maps: everything about each, or what it has under some keys.
+        async fn entity(
+            &self,
+            request: tonic::Request<super::EntityRequest>,
+        ) -> std::result::Result<tonic::Response<super::EntityResponse>, tonic::Status>;
+        /// How many datoms there are, by attribute. Exact, so it reads the whole index.
+        async fn db_stats(
+            &self,
+            request: tonic::Request<super::DbStatsRequest>,
+        ) -> std::result::Result<tonic::Response<super::DbStatsResponse>, tonic::Status>;
     }
     #[derive(Debug)]
     pub struct QueryServiceServer<T> {
@@ -2989,6 +3191,142 @@ pub mod query_service_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/annals.v1.QueryService/IndexPull" => {
+                    #[allow(non_camel_case_types)]
+                    struct IndexPullSvc<T: QueryService>(pub Arc<T>);
+                    impl<
+                        T: QueryService,
+                    > tonic::server::ServerStreamingService<super::IndexPullRequest>
+                    for IndexPullSvc<T> {
+                        type Response = super::IndexPullResponse;
+                        type ResponseStream = T::IndexPullStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::IndexPullRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as QueryService>::index_pull(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = IndexPullSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/annals.v1.QueryService/Entity" => {
+                    #[allow(non_camel_case_types)]
+                    struct EntitySvc<T: QueryService>(pub Arc<T>);
+                    impl<
+                        T: QueryService,
+                    > tonic::server::UnaryService<super::EntityRequest>
+                    for EntitySvc<T> {
+                        type Response = super::EntityResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::EntityRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as QueryService>::entity(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = EntitySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/annals.v1.QueryService/DbStats" => {
+                    #[allow(non_camel_case_types)]
+                    struct DbStatsSvc<T: QueryService>(pub Arc<T>);
+                    impl<
+                        T: QueryService,
+                    > tonic::server::UnaryService<super::DbStatsRequest>
+                    for DbStatsSvc<T> {
+                        type Response = super::DbStatsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DbStatsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as QueryService>::db_stats(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DbStatsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)
