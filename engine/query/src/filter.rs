@@ -2,8 +2,8 @@
 //!
 //! The predicate is named as data: a call like `(doc/visible? ?e "ana")` over the variables `?e ?a ?v ?tx ?added` of a
 //! datom and constants, or its name alone, for a call with as many of these, in this order, as it has parameters. It is
-//! asked as one query for a whole batch of datoms. `$` is the value without its filters, in the same view; the
-//! predicate itself is the one that the value at its basis has.
+//! asked as one query for a whole batch of datoms. `$` is the value without its filters, in the same view but for `since`;
+//! the predicate itself is the one that the value at its basis has.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -158,7 +158,7 @@ fn named(predicate: &Edn) -> Result<(Symbol, Option<&[Edn]>), Error> {
 }
 
 fn unfit(predicate: &Edn, message: &str) -> Error {
-    Error::new(Code::InvalidView, format!("{message}, not {predicate}")).at(predicate.span).hint(
+    Error::new(Code::InvalidView, format!("{message}: {predicate}")).at(predicate.span).hint(
         "write :filter my/visible?, or a call over ?e ?a ?v ?tx ?added: :filter (my/visible? ?e \"ana\")",
     )
 }

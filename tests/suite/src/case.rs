@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use annals_edn::{Edn, read_one, render};
+use annals_edn::{Edn, Node, read_one, render};
 
 use crate::system::{Feature, Options};
 
@@ -99,15 +99,12 @@ fn options(form: Option<&Edn>) -> Result<Options, String> {
 }
 
 impl Case {
-    /// True when a step of it uses `feature`.
+    /// True when it needs `feature`.
     #[must_use]
     pub fn needs(&self, feature: Feature) -> bool {
-        let key = match feature {
-            Feature::Speculation => "with",
-            Feature::IndexPull => "index-pull",
-            Feature::Unindexed => return self.unindexed,
-        };
-        self.steps.iter().any(|step| step.get(key).is_some())
+        match feature {
+            Feature::Unindexed => self.unindexed,
+        }
     }
 }
 
@@ -122,6 +119,8 @@ pub struct Step {
     pub since: Option<Edn>,
     /// the history view
     pub history: bool,
+    /// predicates of datoms as written
+    pub filters: Vec<Edn>,
     /// tx-data to apply before reading
     pub with: Option<Edn>,
     /// at most so many rows
@@ -151,6 +150,10 @@ pub enum Action {
     IndexRange(Edn, Edn, Edn),
     /// the request map
     IndexPull(Edn),
+    /// an entity, and the keys that are wanted of it, all of them where there are none
+    Entity(Edn, Vec<Edn>),
+    /// attributes whose datoms are counted
+    Stats(Vec<Edn>),
     /// an entity
     Entid(Edn),
     /// an entity
@@ -175,11 +178,21 @@ impl Step {
             as_of: view("as-of"),
             since: view("since"),
             history: view("history").and_then(|history| history.as_bool()).unwrap_or(false),
+            filters: view("filter").map_or_else(Vec::new, filters),
             with: form.get("with").cloned(),
             limit: limit.and_then(|limit| usize::try_from(limit).ok()),
             ordered: flag("ordered"),
             show_datoms: flag("show-datoms"),
         })
+    }
+}
+
+/// One filter, or a vector of several.
+#[must_use]
+pub fn filters(form: Edn) -> Vec<Edn> {
+    match form.node {
+        Node::Vector(several) => several,
+        _ => vec![form],
     }
 }
 
@@ -200,6 +213,8 @@ impl Action {
             .or_else(|| index("seek").map(|index| Action::Datoms(index, list("components"), true)))
             .or_else(|| owned("index-range").map(|a| Action::IndexRange(a, or_nil("start"), or_nil("end"))))
             .or_else(|| owned("index-pull").map(Action::IndexPull))
+            .or_else(|| owned("entity").map(|entity| Action::Entity(entity, list("keys"))))
+            .or_else(|| owned("db-stats").map(|_| Action::Stats(list("db-stats"))))
             .or_else(|| owned("entid").map(Action::Entid))
             .or_else(|| owned("ident").map(Action::Ident))
             .or_else(|| owned("with").map(|_| Action::Speculate));

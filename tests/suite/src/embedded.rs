@@ -10,7 +10,9 @@ use annals_transport::TlsIdentity;
 
 use crate::engine::EngineDatabase;
 use crate::remote::{Remote, RemoteDatabase};
-use crate::system::{Attribute, Committed, Database, Datom, Datoms, Options, Point, Source, System, View};
+use crate::system::{
+    Attribute, Committed, Count, Database, Datom, Datoms, Options, Point, Source, System, View,
+};
 
 /// How long a transaction may take from its acknowledgement to the peer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -103,8 +105,21 @@ impl Database for EmbeddedDatabase {
         self.seen.index_pull(source, request)
     }
 
-    fn tx_range(&self, start: Option<Point>, end: Option<Point>) -> Result<Vec<(i64, Vec<Datom>)>, Error> {
-        self.seen.tx_range(start, end)
+    fn tx_range(
+        &self,
+        source: &Source,
+        start: Option<Point>,
+        end: Option<Point>,
+    ) -> Result<Vec<(i64, Vec<Datom>)>, Error> {
+        self.seen.tx_range(source, start, end)
+    }
+
+    fn entity(&self, source: &Source, entity: &Edn, keys: &[Edn]) -> Result<Edn, Error> {
+        self.seen.entity(source, entity, keys)
+    }
+
+    fn stats(&self, source: &Source) -> Result<Vec<Count>, Error> {
+        self.seen.stats(source)
     }
 
     fn entid(&self, source: &Source, entity: &Edn) -> Result<Option<i64>, Error> {

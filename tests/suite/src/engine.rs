@@ -19,7 +19,7 @@ use annals_edn::{Edn, Error, Keyword};
 
 use crate::data;
 use crate::system::{
-    self, Attribute, Committed, Database, Datom, Datoms, Feature, Point, Source, System, View,
+    self, Attribute, Committed, Count, Database, Datom, Datoms, Feature, Point, Source, System, View,
 };
 
 /// Makes databases in memory.
@@ -99,9 +99,11 @@ impl EngineDatabase {
     }
 
     fn source(&self, source: &Source) -> Result<Db, Error> {
-        let Some(tx_data) = &source.with else { return self.seen(&source.view) };
-        let (after, _) = self.decide(&self.db.fork(), tx_data)?;
-        view_of(&after, &source.view)
+        let db = match &source.with {
+            None => self.seen(&source.view)?,
+            Some(tx_data) => view_of(&self.decide(&self.db.fork(), tx_data)?.0, &source.view)?,
+        };
+        source.filters.iter().try_fold(db, |db, filter| annals_query::filter(&db, filter))
     }
 
     /// The first t not before a point.
@@ -206,7 +208,7 @@ impl Database for EngineDatabase {
     }
 
     fn query(&self, source: &Source, query: &Edn, args: &[Edn]) -> Result<Edn, Error> {
-        let base = Source { view: View::default(), with: source.with.clone() };
+        let base = Source { view: View::default(), with: source.with.clone(), filters: Vec::new() };
         queries::answer(&self.source(source)?, &self.source(&base)?, query, args)
     }
 
@@ -235,11 +237,34 @@ impl Database for EngineDatabase {
         annals_query::index_pull(&self.source(source)?, request)
     }
 
-    fn tx_range(&self, start: Option<Point>, end: Option<Point>) -> Result<Vec<(i64, Vec<Datom>)>, Error> {
+    fn tx_range(
+        &self,
+        source: &Source,
+        start: Option<Point>,
+        end: Option<Point>,
+    ) -> Result<Vec<(i64, Vec<Datom>)>, Error> {
+        let db = self.source(source)?;
         let start = start.map(|point| self.from(point)).transpose()?.unwrap_or(T(1));
-        let end = end.map(|point| self.from(point)).transpose()?.unwrap_or(T(self.db.basis().0 + 1));
-        let bodies = self.db.log(start, end, usize::MAX)?;
-        Ok(bodies.iter().map(|body| (signed(body.t.0), shown(&self.db, &body.datoms))).collect())
+        let end = end.map(|point| self.from(point)).transpose()?.unwrap_or(T(u64::MAX));
+        let (start, end) = db.log_range(start, end);
+        let bodies = db.log(start, end, usize::MAX)?;
+        bodies.iter().map(|body| Ok((signed(body.t.0), shown(&db, &db.log_datoms(body)?)))).collect()
+    }
+
+    fn entity(&self, source: &Source, entity: &Edn, keys: &[Edn]) -> Result<Edn, Error> {
+        let keys: Vec<Keyword> = keys.iter().filter_map(Edn::as_keyword).cloned().collect();
+        let found = annals_query::entities(&self.source(source)?, std::slice::from_ref(entity), &keys)?;
+        Ok(found.into_iter().next().unwrap_or(Edn::nil()))
+    }
+
+    fn stats(&self, source: &Source) -> Result<Vec<Count>, Error> {
+        let db = self.source(source)?;
+        let tally = db.tally(&|| true)?.expect("nothing stops it");
+        let count = |held: &annals_db::database::AttributeTally| {
+            let a = db.schema().attribute(held.a)?.ident.clone();
+            Some(Count { a, datoms: held.datoms, current: held.current, entities: held.entities })
+        };
+        Ok(tally.attributes.iter().filter_map(count).collect())
     }
 
     fn entid(&self, source: &Source, entity: &Edn) -> Result<Option<i64>, Error> {

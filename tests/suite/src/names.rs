@@ -173,7 +173,7 @@ impl Scope<'_> {
             let value = match is_point.then(|| self.names.point(value)).transpose()? {
                 Some(Point::T(t)) => Edn::long(t),
                 Some(Point::Instant(millis)) => Edn::instant(millis),
-                None => value.clone(),
+                None => self.live(value)?,
             };
             entries.push((key.clone(), value));
         }
@@ -236,7 +236,7 @@ impl Scope<'_> {
 
     fn has_datoms(&self, eid: i64) -> bool {
         let view = View { history: true, ..View::default() };
-        let source = Source { view, with: self.source.with.clone() };
+        let source = Source { view, with: self.source.with.clone(), filters: Vec::new() };
         let components = [Edn::long(eid)];
         let request = Datoms { index: "eavt", components: &components, seek: false, limit: Some(1) };
         self.database.datoms(&source, &request).is_ok_and(|datoms| !datoms.is_empty())

@@ -1,6 +1,6 @@
 //! The thin client as a system under test: the same cases over gRPC, against servers that run already.
 //!
-//! The wire has no index-pull; what the runner needs beside the cases (idents, attributes) it pulls.
+//! What the runner needs beside the cases (idents, attributes) is pulled.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -15,7 +15,7 @@ use tokio::runtime::{Handle, Runtime};
 
 use crate::data;
 use crate::system::{
-    Attribute, Committed, Database, Datom, Datoms, Feature, Options, Point, Source, System, View,
+    Attribute, Committed, Count, Database, Datom, Datoms, Options, Point, Source, System, View,
 };
 
 /// How long a new database may take to be known to the peer servers.
@@ -108,10 +108,6 @@ impl System for Remote {
     fn open(&self, name: &str) -> Result<Option<Box<dyn Database>>, Error> {
         Ok(self.loaded(name)?.map(|database| Box::new(database) as Box<dyn Database>))
     }
-
-    fn offers(&self, feature: Feature) -> bool {
-        feature != Feature::IndexPull
-    }
 }
 
 impl Drop for RemoteDatabase {
@@ -143,7 +139,7 @@ impl RemoteDatabase {
     fn pull_one(&self, source: &Source, pattern: &str, entity: &Edn) -> Result<Edn, Error> {
         // An identifier is looked up in the value itself: there is no pull of a history.
         let view = View { history: false, ..source.view };
-        let source = Source { view, with: source.with.clone() };
+        let source = Source { view, ..source.clone() };
         let (entity, read) = ([entity.to_string()], read(&source, None));
         let found = self.wait(self.client.pull(&self.name, pattern, &entity, &read))?;
         Ok(found.into_iter().next().unwrap_or(Edn::nil()))
@@ -165,11 +161,12 @@ impl RemoteDatabase {
 }
 
 fn read(source: &Source, limit: Option<usize>) -> Read {
-    let Source { view, with } = source;
+    let Source { view, with, filters } = source;
     let with = with.iter().fold(With::new(), |with, tx_data| with.and(tx_data.to_string()));
     let view = v1::View { as_of: view.as_of.map(point), since: view.since.map(point), history: view.history };
     let limit = limit.and_then(|limit| i64::try_from(limit).ok());
-    Read { with, view, options: v1::StreamOptions { limit, ..v1::StreamOptions::default() } }
+    let filters = filters.iter().map(Edn::to_string).collect();
+    Read { with, view, filters, options: v1::StreamOptions { limit, ..v1::StreamOptions::default() } }
 }
 
 fn point(point: Point) -> v1::TimePoint {
@@ -228,7 +225,7 @@ impl Database for RemoteDatabase {
     }
 
     fn with(&self, view: &View, tx_data: &Edn) -> Result<Committed, Error> {
-        let source = Source { view: *view, with: Some(tx_data.clone()) };
+        let source = Source { view: *view, with: Some(tx_data.clone()), filters: Vec::new() };
         let (_, reports) = self.wait(self.client.with(&self.name, &read(&source, None)))?;
         let last = reports.into_iter().next_back();
         committed(last.ok_or_else(|| Error::new(Code::Internal, "one transaction has no report"))?)
@@ -272,12 +269,51 @@ impl Database for RemoteDatabase {
         rows.iter().map(|row| datom(row)).collect()
     }
 
-    fn index_pull(&self, _source: &Source, _request: &Edn) -> Result<Vec<Edn>, Error> {
-        Err(Error::new(Code::Unsupported, "the wire has no index-pull"))
+    fn index_pull(&self, source: &Source, request: &Edn) -> Result<Vec<Edn>, Error> {
+        let index = match request.get("index").and_then(Edn::as_keyword).map(Keyword::as_str) {
+            Some("avet") => v1::IndexKind::Avet,
+            Some("aevt") => v1::IndexKind::Aevt,
+            _ => v1::IndexKind::Unspecified,
+        };
+        let start = request.get("start").and_then(Edn::as_seq).unwrap_or_default();
+        let mut keys = ["reverse", "reverse?"].iter();
+        let walk = annals_client::Walk {
+            index,
+            selector: request.get("selector").unwrap_or(&Edn::nil()).to_string(),
+            start: start.iter().map(Edn::to_string).collect(),
+            reverse: keys.any(|key| request.get(key).and_then(Edn::as_bool) == Some(true)),
+        };
+        let number = |key: &str| request.get(key).and_then(Edn::as_long).filter(|n| *n != -1);
+        let mut read = read(source, None);
+        (read.options.limit, read.options.offset) = (number("limit"), number("offset").unwrap_or(0));
+        let rows = self.rows(self.client.index_pull(&self.name, &walk, &read))?;
+        Ok(rows.into_iter().filter_map(|row| row.into_iter().next()).collect())
     }
 
-    fn tx_range(&self, start: Option<Point>, end: Option<Point>) -> Result<Vec<(i64, Vec<Datom>)>, Error> {
-        let read = Read::default();
+    fn entity(&self, source: &Source, entity: &Edn, keys: &[Edn]) -> Result<Edn, Error> {
+        let (entity, keys) = ([entity.to_string()], keys.iter().map(Edn::to_string).collect::<Vec<_>>());
+        let found = self.wait(self.client.entity(&self.name, &entity, &keys, &read(source, None)))?;
+        Ok(found.into_iter().next().unwrap_or(Edn::nil()))
+    }
+
+    fn stats(&self, source: &Source) -> Result<Vec<Count>, Error> {
+        let found = self.wait(self.client.db_stats(&self.name, &read(source, None)))?;
+        let count = |held: v1::AttributeStats| Count {
+            a: Keyword::new(held.ident),
+            datoms: held.datoms,
+            current: held.current,
+            entities: held.entities,
+        };
+        Ok(found.attributes.into_iter().map(count).collect())
+    }
+
+    fn tx_range(
+        &self,
+        source: &Source,
+        start: Option<Point>,
+        end: Option<Point>,
+    ) -> Result<Vec<(i64, Vec<Datom>)>, Error> {
+        let read = read(source, None);
         let rows = self.rows(self.client.log(&self.name, start.map(point), end.map(point), &read))?;
         let mut transactions: Vec<(i64, Vec<Datom>)> = Vec::new();
         for row in &rows {

@@ -10,7 +10,7 @@ use annals_edn::{Edn, Error, Kind, Node};
 use crate::case::{Action, Case, Step};
 use crate::columns::Query;
 use crate::names::{Names, Scope, Trouble};
-use crate::shape::{QueryShape, canonical, datom_row, in_text_order, pulled, tx_datoms};
+use crate::shape::{QueryShape, canonical, datom_row, in_text_order, pulled, touched, tx_datoms};
 use crate::system::{Committed, Database, Datoms, Source, System};
 
 /// How a case ended.
@@ -123,8 +123,10 @@ impl Run {
             return Ok((committed_answer(&scope, step, &committed), expected.clone()));
         }
         let database = &*database;
-        let source = Source { view: self.names.view(step)?, with: None };
         let present = Source::default();
+        let named = Scope { names: &self.names, database, source: &present };
+        let filters = step.filters.iter().map(|filter| named.live(filter)).collect::<Result<_, _>>()?;
+        let source = Source { view: self.names.view(step)?, with: None, filters };
         let Some(tx_data) = &step.with else {
             // Names are those of the present, whatever the view.
             let scope = Scope { names: &self.names, database, source: &present };
@@ -219,6 +221,11 @@ impl Reading<'_> {
                     expected.clone(),
                 ))
             }
+            Action::Entity(entity, keys) => {
+                let found = scope.database.entity(source, &scope.live(entity)?, keys)?;
+                Ok(self.both(found, expected, |form| touched(scope, form)))
+            }
+            Action::Stats(attributes) => self.stats(attributes, expected),
             Action::TxRange(start, end) => self.tx_range(start, end, expected),
             _ => self.datoms(expected),
         }
@@ -268,10 +275,30 @@ impl Reading<'_> {
         }))
     }
 
+    /// The counts of the attributes asked for, as many of them as the case knows.
+    fn stats(&self, attributes: &[Edn], expected: &Edn) -> Result<(Edn, Edn), Trouble> {
+        let counts = self.scope.database.stats(self.source)?;
+        let wanted = |a: &Edn, key: &str| {
+            let of = |(known, held): &(Edn, Edn)| (known == a).then(|| held.get(key).is_some());
+            let known = expected.get("result").and_then(Edn::as_map).unwrap_or_default();
+            known.iter().find_map(of).unwrap_or(true)
+        };
+        let shown = |a: &Edn| {
+            let held = counts.iter().find(|held| Some(&held.a) == a.as_keyword())?;
+            let numbers = [("count", held.datoms), ("current", held.current), ("entities", held.entities)];
+            let entries = numbers
+                .into_iter()
+                .filter(|(key, _)| wanted(a, key))
+                .map(|(key, n)| (Edn::keyword(key), Edn::long(i64::try_from(n).unwrap_or(i64::MAX))));
+            Some((a.clone(), Edn::map(entries.collect())))
+        };
+        Ok((result(Edn::map(attributes.iter().filter_map(shown).collect())), expected.clone()))
+    }
+
     fn tx_range(&self, start: &Edn, end: &Edn, expected: &Edn) -> Result<(Edn, Edn), Trouble> {
         let names = self.scope.names;
         let t = |form: &Edn| if form.is_nil() { Ok(None) } else { names.point(form).map(Some) };
-        let transactions = self.scope.database.tx_range(t(start)?, t(end)?)?;
+        let transactions = self.scope.database.tx_range(self.source, t(start)?, t(end)?)?;
         let entry = |(t, datoms): &(i64, Vec<_>)| {
             let number = names.step_of_t(*t)?.clone();
             Some(Edn::map(vec![

@@ -156,6 +156,30 @@ fn pulled_value(scope: &Scope<'_>, key: &Edn, value: &Edn) -> Edn {
     }
 }
 
+/// An entity as a map, with ids named.
+#[must_use]
+pub fn touched(scope: &Scope<'_>, form: &Edn) -> Edn {
+    let entry = |(key, value): &(Edn, Edn)| {
+        let known = key.as_keyword().and_then(|key| AttributeOfKey::of(scope, key));
+        let scalar = known.filter(|known| known.attribute.value_type != "ref");
+        let one = |value: &Edn| match &scalar {
+            Some(known) => typed_value(scope, &known.attribute, value),
+            None => touched(scope, value),
+        };
+        let shown = match (&value.node, key.as_keyword().is_some_and(|key| key.as_str() == "db/id")) {
+            (Node::Long(eid), true) => scope.name(*eid),
+            (Node::Set(items), _) => Edn::set(items.iter().map(one).collect()),
+            _ => one(value),
+        };
+        (key.clone(), shown)
+    };
+    match &form.node {
+        Node::Map(entries) => Edn::map(entries.iter().map(entry).collect()),
+        Node::Set(items) => Edn::set(items.iter().map(|item| touched(scope, item)).collect()),
+        _ => scope.plain(form),
+    }
+}
+
 /// The attribute that a key of a pulled map names, forward or backward.
 struct AttributeOfKey {
     attribute: Attribute,

@@ -48,10 +48,6 @@ impl Default for Options {
 /// What not every door of the product offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Feature {
-    /// `:with`
-    Speculation,
-    /// `:index-pull`
-    IndexPull,
     /// no index is written while a case runs
     Unindexed,
 }
@@ -112,7 +108,24 @@ pub trait Database {
     ///
     /// # Errors
     /// The refusal.
-    fn tx_range(&self, start: Option<Point>, end: Option<Point>) -> Result<Vec<(i64, Vec<Datom>)>, Error>;
+    fn tx_range(
+        &self,
+        source: &Source,
+        start: Option<Point>,
+        end: Option<Point>,
+    ) -> Result<Vec<(i64, Vec<Datom>)>, Error>;
+
+    /// An entity as a map: everything about it, or what it has under `keys`; `nil` where nothing is identified.
+    ///
+    /// # Errors
+    /// The refusal.
+    fn entity(&self, source: &Source, entity: &Edn, keys: &[Edn]) -> Result<Edn, Error>;
+
+    /// The datoms of each attribute that has any.
+    ///
+    /// # Errors
+    /// The refusal.
+    fn stats(&self, source: &Source) -> Result<Vec<Count>, Error>;
 
     /// The entity id that an id, ident or lookup ref names.
     ///
@@ -133,13 +146,28 @@ pub trait Database {
     fn attribute(&self, source: &Source, ident: &Keyword) -> Result<Option<Attribute>, Error>;
 }
 
-/// Which value of the database a read is of: a view, then tx-data applied to it and not kept.
+/// Which value of the database a read is of: a view, then tx-data applied to it and not kept, then filters.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Source {
     /// how it looks at its datoms
     pub view: View,
     /// tx-data applied to the view
     pub with: Option<Edn>,
+    /// predicates of datoms, all of which must hold
+    pub filters: Vec<Edn>,
+}
+
+/// The datoms of one attribute.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Count {
+    /// which
+    pub a: Keyword,
+    /// assertions and retractions
+    pub datoms: u64,
+    /// datoms that hold
+    pub current: u64,
+    /// entities that have it
+    pub entities: u64,
 }
 
 /// A view, its parts applied in this order.

@@ -19,7 +19,8 @@ use crate::value::{Value, ValueRef};
 
 /// A predicate on datoms. The same rows of the same value are always judged alike.
 pub trait Filter: Send + Sync {
-    /// Which of `rows`, all five columns filled, are shown: one truth a row. `db` is the value without filters.
+    /// Which of `rows`, all five columns filled, are shown: one truth a row. `db` is the value without filters, and
+    /// without `since`: what a predicate knows of an entity may be older.
     ///
     /// # Errors
     /// What the predicate fails with; those of the store.
@@ -67,7 +68,7 @@ impl Db {
     pub(crate) fn kept(&self, batch: &Batch) -> Result<Vec<bool>> {
         let mut keep = vec![true; batch.rows];
         let Some(filters) = &self.filters else { return Ok(keep) };
-        let whole = self.unfiltered();
+        let whole = Db { view: super::View { since: None, ..self.view }, ..self.unfiltered() };
         for filter in filters.iter() {
             let more = filter.keep(&whole, batch)?;
             keep.iter_mut().zip(more).for_each(|(keep, more)| *keep &= more);

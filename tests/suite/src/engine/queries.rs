@@ -5,6 +5,7 @@ use annals_edn::{Edn, Error, Node};
 use annals_query::{Argument, Prepared, QueryCtx, Rows};
 
 use super::view_of;
+use crate::case::filters;
 use crate::columns::Query;
 use crate::system::{Point, View};
 
@@ -77,5 +78,8 @@ fn argument(base: &Db, arg: &Edn) -> Result<Argument, Error> {
         _ => None,
     };
     let history = view.get("history").and_then(Edn::as_bool).unwrap_or(false);
-    view_of(base, &View { as_of: point("as-of"), since: point("since"), history }).map(Argument::Db)
+    let db = view_of(base, &View { as_of: point("as-of"), since: point("since"), history })?;
+    let filters = view.get("filter").cloned().map_or_else(Vec::new, filters);
+    let db = filters.iter().try_fold(db, |db, filter| annals_query::filter(&db, filter))?;
+    Ok(Argument::Db(db))
 }

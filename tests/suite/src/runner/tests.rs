@@ -8,7 +8,9 @@ use annals_edn::{Code, Edn, Error, Keyword, read_one};
 
 use super::{Outcome, run_case};
 use crate::case::Case;
-use crate::system::{Attribute, Committed, Database, Datom, Datoms, Options, Point, Source, System, View};
+use crate::system::{
+    Attribute, Committed, Count, Database, Datom, Datoms, Options, Point, Source, System, View,
+};
 
 const ALICE: i64 = (3 << 42) | 7;
 const BOB: i64 = (3 << 42) | 8;
@@ -96,7 +98,20 @@ impl Database for Scripted {
         self.next(request.to_string()).map(|answer| vec![answer])
     }
 
-    fn tx_range(&self, start: Option<Point>, _end: Option<Point>) -> Result<Vec<(i64, Vec<Datom>)>, Error> {
+    fn entity(&self, _source: &Source, _entity: &Edn, _keys: &[Edn]) -> Result<Edn, Error> {
+        Err(Error::new(Code::Unsupported, "no entities here"))
+    }
+
+    fn stats(&self, _source: &Source) -> Result<Vec<Count>, Error> {
+        Err(Error::new(Code::Unsupported, "no counts here"))
+    }
+
+    fn tx_range(
+        &self,
+        _source: &Source,
+        start: Option<Point>,
+        _end: Option<Point>,
+    ) -> Result<Vec<(i64, Vec<Datom>)>, Error> {
         let from = if let Some(Point::T(t)) = start { t } else { 0 };
         Ok((from..=self.t).map(|t| (t, self.committed(t, &Edn::nil()).datoms)).collect())
     }
