@@ -26,6 +26,16 @@ pub trait Producer {
     fn run(&mut self, out: &mut dyn Sink) -> Result<String>;
 }
 
+/// Which rows of a result are asked for.
+pub struct Window {
+    /// rows to leave out
+    pub skip: u64,
+    /// rows at most
+    pub limit: Option<u64>,
+    /// from where the rows left out need not be made, if known
+    pub lead: Option<Lead>,
+}
+
 /// Where chunks go. Tokens and counts are its business.
 pub trait Sink {
     /// About how many bytes a chunk should have.

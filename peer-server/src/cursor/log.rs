@@ -3,9 +3,11 @@
 use annals_peer::db::{Db, T, TxBody};
 use annals_wire::db::DatomChunk;
 use annals_wire::v1;
+use annals_wire::v1::value::Kind;
 
 use super::datoms::{header, ident};
-use super::{Producer, Sink};
+use super::token::{self, Lead};
+use super::{Producer, Sink, Window};
 use crate::Result;
 
 /// Transactions read at a time.
@@ -22,10 +24,18 @@ pub struct Log {
 
 impl Log {
     /// The transactions from `start` up to but not including `end`, as far as the view of `db` reaches.
-    #[must_use]
-    pub fn new(db: Db, start: T, end: T, skip: u64, limit: Option<u64>) -> Log {
-        let (next, end) = db.log_range(start, end);
-        Log { db, next, end, skip, left: limit.unwrap_or(u64::MAX) }
+    ///
+    /// # Errors
+    /// `CURSOR_INVALID` for a lead that no log made.
+    pub fn new(db: Db, start: T, end: T, window: &Window) -> Result<Log> {
+        let (first, end) = db.log_range(start, end);
+        let left = window.limit.unwrap_or(u64::MAX);
+        let Some(lead) = &window.lead else {
+            return Ok(Log { db, next: first, end, skip: window.skip, left });
+        };
+        let Some(Kind::LongValue(t)) = lead.value()?.kind else { return Err(token::damaged()) };
+        let next = T(t.try_into().map_err(|_| token::damaged())?).max(first);
+        Ok(Log { db, next, end, skip: lead.rows, left })
     }
 
     fn push(&mut self, chunk: &mut DatomChunk, body: &TxBody) -> Result<()> {
@@ -41,6 +51,11 @@ impl Log {
     }
 }
 
+/// Where a run goes on behind a transaction.
+fn behind(t: T) -> v1::Value {
+    v1::Value { kind: Some(Kind::LongValue(i64::try_from(t.0 + 1).unwrap_or(i64::MAX))) }
+}
+
 impl Producer for Log {
     fn header(&self) -> v1::ResultHeader {
         header(&self.db, v1::ResultShape::Log, &["t", "e", "a", "v", "tx", "added"])
@@ -54,7 +69,13 @@ impl Producer for Log {
             self.next = T(last.t.0 + 1);
             for body in &bodies {
                 self.push(&mut chunk, body)?;
-                if chunk.bytes() >= out.chunk_bytes() && !out.take(chunk.finish(), true)? {
+                if chunk.bytes() < out.chunk_bytes() {
+                    continue;
+                }
+                if self.skip == 0 {
+                    out.mark(chunk.len() as u64, Lead::new(&behind(body.t), 0));
+                }
+                if !out.take(chunk.finish(), true)? {
                     return Ok(String::new());
                 }
             }

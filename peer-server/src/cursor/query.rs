@@ -10,12 +10,12 @@ use annals_peer::query::{
     Shaper,
 };
 use annals_wire::db::{value_from_wire, value_to_wire};
+use annals_wire::v1;
 use annals_wire::value::from_edn;
-use annals_wire::{Message, v1};
 
 use super::chunks::{Batch, Cells, Chunks};
 use super::token::{self, Lead};
-use super::{Producer, Sink};
+use super::{Producer, Sink, Window};
 use crate::Result;
 use crate::plans::Plans;
 use crate::request::{Argument as Resolved, Options, Resolver};
@@ -32,16 +32,6 @@ pub struct Ask {
     window: Window,
     want_stats: bool,
     plans: Arc<Plans>,
-}
-
-/// Which rows of a result are asked for.
-pub struct Window {
-    /// rows to leave out
-    pub skip: u64,
-    /// rows at most
-    pub limit: Option<u64>,
-    /// from where the rows left out need not be made, if known
-    pub lead: Option<Lead>,
 }
 
 /// Resolves the inputs of a query: `$` is the request's database, the others are its arguments in order.
@@ -147,17 +137,14 @@ struct Run {
 /// Where the engine is to go on.
 fn position(window: &Window) -> Result<Position> {
     let Some(lead) = &window.lead else { return Ok(Position { rows: window.skip, ..Position::default() }) };
-    let value = v1::Value::decode(lead.value.as_slice())
-        .ok()
-        .and_then(|value| value_from_wire(&value).ok().flatten());
-    let value = value.ok_or_else(token::damaged)?;
+    let value = value_from_wire(&lead.value()?).ok().flatten().ok_or_else(token::damaged)?;
     Ok(Position { rows: window.skip, lead: Some(Datum::Value(value)), with_lead: lead.rows })
 }
 
 /// The place behind the rows given out so far, where a scan can start from it.
 fn lead(position: &Position) -> Option<Lead> {
     let value = position.lead.as_ref()?.value()?;
-    Some(Lead { value: value_to_wire(value.as_ref()).encode_to_vec(), rows: position.with_lead })
+    Some(Lead::new(&value_to_wire(value.as_ref()), position.with_lead))
 }
 
 impl Run {

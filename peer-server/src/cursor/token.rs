@@ -16,6 +16,7 @@
 
 use annals_edn::{Code, Error};
 use annals_peer::db::{Incarnation, T};
+use annals_wire::{Message, v1};
 
 use crate::Result;
 
@@ -44,6 +45,22 @@ pub struct Lead {
     pub value: Vec<u8>,
     /// rows since the first with this value
     pub rows: u64,
+}
+
+impl Lead {
+    /// `rows` rows behind the first with `value`.
+    #[must_use]
+    pub fn new(value: &v1::Value, rows: u64) -> Lead {
+        Lead { value: value.encode_to_vec(), rows }
+    }
+
+    /// The value.
+    ///
+    /// # Errors
+    /// `CURSOR_INVALID` if it is none.
+    pub fn value(&self) -> Result<v1::Value> {
+        v1::Value::decode(self.value.as_slice()).map_err(|_| damaged())
+    }
 }
 
 impl Token {

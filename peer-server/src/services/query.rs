@@ -13,9 +13,8 @@ use tonic::{Request, Response, Status};
 
 use super::Shared;
 use crate::Result;
-use crate::cursor::query::Window;
 use crate::cursor::token::{Lead, Token, hash};
-use crate::cursor::{datoms, index_pull, log};
+use crate::cursor::{Window, datoms, index_pull, log};
 use crate::request::{Options, Resolver, point_of};
 use crate::stream::{Cancel, Delivery, Event, Events};
 
@@ -147,9 +146,8 @@ impl Queries {
             let db = resolver.database(request.database.as_ref()).await?;
             let components =
                 request.components.iter().map(|text| read_one(text)).collect::<Result<Vec<Edn>>>()?;
-            let Window { skip, limit, .. } = course.window();
             let index = index_of(request.index())?;
-            let ask = datoms::Ask { index, mode: request.mode(), components, skip, limit };
+            let ask = datoms::Ask { index, mode: request.mode(), components, window: course.window() };
             Ok((db, ask, course.delivery(resolver.into_read())))
         };
         let (db, ask, delivery) = prepared.await.map_err(|error: Error| to_status(&error))?;
@@ -185,8 +183,8 @@ impl Queries {
             let db = resolver.database(request.database.as_ref()).await?;
             let start = request.from.as_ref().map(|point| log_point(&db, point)).transpose()?;
             let end = request.to.as_ref().map(|point| log_point(&db, point)).transpose()?;
-            let Window { skip, limit, .. } = course.window();
-            let log = log::Log::new(db, start.unwrap_or_default(), end.unwrap_or(T(u64::MAX)), skip, limit);
+            let (start, end) = (start.unwrap_or_default(), end.unwrap_or(T(u64::MAX)));
+            let log = log::Log::new(db, start, end, &course.window())?;
             Ok((log, course.delivery(resolver.into_read())))
         };
         let (log, delivery) = prepared.await.map_err(|error: Error| to_status(&error))?;
