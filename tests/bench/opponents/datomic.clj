@@ -1,57 +1,11 @@
-;; Datomic's peer library, in memory, on the data and queries that `annals-bench export` wrote. Prints lines of figures.
-;; usage: clojure.main datomic.clj DIR SUITE...   ($WARM_UP_MS and $BATCH_MS: how long each query is run)
+;; Datomic's peer library, in memory. usage: clojure.main datomic.clj DIR SUITE...; see common.clj
+(load-file (str (.getParent (java.io.File. ^String *file*)) "/common.clj"))
 (ns datomic
-  (:require [clojure.edn :as edn] [clojure.java.io :as io] [clojure.string :as str] [datomic.api :as d])
-  (:import [java.util.concurrent Future]))
+  (:require [common :refer [cases catalogue edges file forms line measure middle now people person-keys root
+                            run-cases runs size wanted work]]
+            [datomic.api :as d]))
 
-(defn env-ms [name default] (Long/parseLong (or (System/getenv name) default)))
-(def warm-up-ms (env-ms "WARM_UP_MS" "3000"))
-(def batch-ms (env-ms "BATCH_MS" "500"))
 (def timeout-ms 60000)
-(def runs 5)
-
-(let [[dir & suites] *command-line-args*]
-  (def dir dir)
-  (def wanted (set suites)))
-
-;; Figures
-
-(defn now [] (/ (System/nanoTime) 1e6))
-
-(defn mean-of-runs "Runs f at least once and until ms have passed; milliseconds a run." [ms f]
-  (let [started (now)]
-    (loop [n 1]
-      (f)
-      (let [elapsed (- (now) started)]
-        (if (< elapsed ms) (recur (inc n)) (/ elapsed (double n)))))))
-
-(defn plain [x] (format "%.5f" (double x)))
-
-(defn line [suite row figures unit]
-  (let [sorted (vec (sort figures))]
-    (println (str/join "\t" [suite row "datomic" (plain (nth sorted (quot (count sorted) 2))) (plain (first sorted)) unit]))
-    (flush)))
-
-(defn note [suite text] (println (str "# " suite ": " text)) (flush))
-
-(defn measure [suite row rows f]
-  (try
-    (let [started (now) found (f) first-ms (- (now) started)
-          batches (cond (> first-ms 4000) 1 (> first-ms 1000) 4 :else 7)]
-      (when (and rows (not= rows found)) (throw (ex-info (str found " rows instead of " rows) {})))
-      (when (= batches 7) (mean-of-runs warm-up-ms f))
-      (line suite row (vec (repeatedly batches #(mean-of-runs (if (= batches 7) batch-ms 0) f))) "ms"))
-    (catch Throwable e
-      (note suite (str row " failed: " (.getMessage ^Throwable (last (take-while some? (iterate ex-cause e)))))))))
-
-;; Data
-
-(defn file [name] (io/file dir name))
-(defn lines [name] (with-open [r (io/reader (file name))] (mapv #(str/split % #"\t") (line-seq r))))
-(defn forms [name]
-  (with-open [r (java.io.PushbackReader. (io/reader (file name)))]
-    (doall (take-while #(not= ::end %)
-                       (repeatedly #(edn/read {:eof ::end :readers {'node (fn [n] {::node n})}} r))))))
 
 (defn attribute [ident type & {:keys [many index]}]
   (cond-> {:db/ident ident :db/valueType (keyword "db.type" type)
@@ -76,12 +30,8 @@
       (seq open) (recur (pop open) left (+ datoms (count (:tx-data @(peek open)))))
       :else datoms)))
 
-(def people
-  (delay (mapv (fn [[n l s a m]] {:name n :last-name l :sex (keyword s) :age (parse-long a) :salary (parse-long m)})
-               (lines "people.tsv"))))
-
 (defn graph "A connection with the graph, and the entity of each node." [name attribute]
-  (let [c (connection schema) edges (lines (str name ".graph"))
+  (let [c (connection schema) edges (edges name)
         ids (into {} (for [some (partition-all 5000 (distinct (mapcat identity edges)))
                            :let [report @(d/transact c (for [n some] {:db/id n :node n}))]
                            n some]
@@ -89,7 +39,7 @@
     (pipelined c 8 (partition-all 5000 (for [[x y] edges] [:db/add (ids x) attribute (ids y)])))
     [c ids]))
 
-(def catalogue (delay (mapv #(forms (str (first %) ".edn")) (lines "catalogue.txt"))))
+(defn people-connection [] (let [c (connection schema)] (pipelined c 8 (partition-all 1000 @people)) c))
 
 (defn plain-schema "Without full-text indexes, which would cost Datomic time that we do not ask for." [schema]
   (mapv #(dissoc % :db/fulltext) schema))
@@ -102,56 +52,63 @@
         datoms (pipelined c in-flight txs)]
     [c (/ datoms (/ (- (now) started) 1e3))]))
 
-;; Suites
-
-(def cases (group-by :suite (forms "queries.edn")))
-
-(defn run-case [suite db ids {:keys [row query args rows]}]
-  (let [args (into [db] (map #(if (::node %) (ids (::node %)) %)) args)]
-    (measure suite row rows #(count (d/query {:query query :args args :timeout timeout-ms})))))
-
-(defn run-queries [suite db ids cases] (doseq [c cases] (run-case suite db ids c)))
+(defn q [query args] (d/query {:query query :args args :timeout timeout-ms}))
 
 (when (wanted "people20k")
-  (let [c (connection schema)]
-    (pipelined c 8 (partition-all 1000 @people))
-    (run-queries "people20k" (d/db c) {} (cases "people20k"))))
+  (run-cases "people20k" (d/db (people-connection)) {} (cases "people20k") q))
 
 (when (wanted "rules")
   (doseq [[name cases] (group-by :data (cases "rules")) :let [[c ids] (graph name :follows)]]
-    (run-queries "rules" (d/db c) ids cases)))
+    (run-cases "rules" (d/db c) ids cases q)))
 
 (when (wanted "debian")
   (let [[c ids] (graph "debian" :dep)]
-    (run-queries "debian" (d/db c) ids (cases "debian"))))
+    (run-cases "debian" (d/db c) ids (cases "debian") q)))
 
 (when (wanted "mbrainz")
   (let [db (d/db (first (catalogue-connection 16)))
         [artist pattern] (first (forms "pull.edn"))
         e (d/q '[:find ?a . :in $ ?n :where [?a :artist/name ?n]] db artist)
         releases (d/q '[:find (count ?r) . :in $ ?a :where [?r :release/artists ?a]] db e)]
-    (run-queries "mbrainz" db {} (cases "mbrainz"))
+    (run-cases "mbrainz" db {} (cases "mbrainz") q)
     (measure "mbrainz" "pull" releases #(count (:release/_artists (d/pull db pattern e))))))
 
-(defn timed [f] (let [started (now)] (f) (- (now) started)))
+(defn tree []
+  (let [[c ids] (graph "wide-4x6" :follows)
+        db (:db-after @(d/transact c (for [e (vals ids)] [:db/add e :name "Ivan"])))
+        e (ids (root (edges "wide-4x6")))
+        pull #(d/pull db '[:name {:follows ...}] e)
+        nodes (size (pull))]
+    (measure "reads" "pull-one(4x6)" 1555 #(do (pull) nodes))))
 
-(defn work "Milliseconds of f on a new connection, several times." [row transactions f]
-  (let [times (vec (repeatedly runs #(let [c (connection schema) ms (timed (fn [] (f c)))]
-                                       (d/release c) (System/gc) ms)))]
-    (line "writes" row times "ms")
-    (when transactions (line "writes" (str row "-rate") (map #(/ transactions (/ % 1e3)) times) "tx/s"))))
+(when (wanted "reads")
+  (let [c (people-connection) db (d/db c) all (mapv :e (d/datoms db :aevt :name)) some (middle all)]
+    (measure "reads" "2000 as one pull-many" 2000 #(count (d/pull-many db [:name] some)))
+    (measure "reads" "2000 pulls" 2000 #(reduce (fn [n e] (if (:name (d/pull db [:name] e)) (inc n) n)) 0 some))
+    (measure "reads" "2000 queries" 2000
+             #(reduce (fn [n e] (+ n (count (d/q '[:find ?v :in $ ?e :where [?e :name ?v]] db e)))) 0 some))
+    (tree)
+    ;; Every age, every second name and every salary becomes another.
+    (pipelined c 8 (partition-all 1000 (concat (map-indexed (fn [i e] [:db/add e :age (mod i 100)]) all)
+                                               (map (fn [e] [:db/add e :name "Anna"]) (take-nth 2 all))
+                                               (map (fn [e] [:db/add e :salary 1]) all))))
+    (run-cases "reads" "as-of before changes " (d/as-of (d/db c) (d/basis-t db)) {} (take 5 (cases "people20k")) q)))
 
 (when (wanted "writes")
-  (let [ks [:name :last-name :sex :age :salary]]
-    (work "add-all" nil (fn [c] @(d/transact c @people)))
-    (work "add-5" (count @people) (fn [c] (pipelined c 100 (map vector @people))))
-    (work "add-1" (* 5 (count @people))
+  (let [facts #(let [db (d/db %)] (reduce + (map (fn [k] (count (seq (d/datoms db :aevt k)))) person-keys)))
+        people @people
+        database {:open #(connection schema) :facts facts :close d/release}
+        all (* 5 (count people))]
+    (work "add-all" nil all database (fn [c] @(d/transact c people) c))
+    (work "add-5" (count people) all database (fn [c] (pipelined c 100 (map vector people)) c))
+    (work "add-1" all all database
           (fn [c]
-            (doseq [p @people
+            (doseq [p people
                     :let [report @(d/transact c [[:db/add "new" :name (:name p)]])
                           e (get (:tempids report) "new")]
-                    k (rest ks)]
-              @(d/transact c [[:db/add e k (k p)]])))))
+                    k (rest person-keys)]
+              @(d/transact c [[:db/add e k (k p)]]))
+            c)))
   (line "writes" "import" (vec (repeatedly runs #(let [[c rate] (catalogue-connection 16)] (d/release c) rate)))
         "datoms/s"))
 

@@ -7,6 +7,7 @@ mod cases;
 mod data;
 mod generate;
 mod measure;
+mod opponents;
 mod orders;
 mod random;
 mod report;
@@ -21,6 +22,7 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use measure::Timing;
+use opponents::Opponents;
 use report::Report;
 
 /// Figures of Annals, and data to try it with.
@@ -83,6 +85,17 @@ struct Run {
     /// Length of each of the seven batches, milliseconds
     #[arg(long, value_name = "MS", default_value = "200")]
     batch: u64,
+    /// Run other databases beside Annals, suite by suite, on the same data and queries, and end with a table of ratios.
+    /// They are installed from their registries first, each that can be had: Datalevin (pip; it brings a Java), Datomic
+    /// (Maven and Java 17), DuckDB (pip), SQLite (Python's)
+    #[arg(long)]
+    opponents: bool,
+    /// Which of them; there is also postgres, where the server's programs are installed
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', default_values_t = opponents::SYSTEMS.map(String::from))]
+    systems: Vec<String>,
+    /// Where they and their data are kept [default: `opponents` in the target folder]
+    #[arg(long, value_name = "DIR")]
+    work: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -129,6 +142,13 @@ fn run(run: &Run) -> Result<()> {
     let mut report = Report::new(run.tsv);
     let timing =
         Timing { warm_up: Duration::from_millis(run.warm_up), batch: Duration::from_millis(run.batch) };
+    let opponents = if run.opponents {
+        opponents::check(&run.systems)?;
+        Some(Opponents::install(&mut report, &run.systems, run.work.as_deref(), timing)?)
+    } else {
+        None
+    };
+    // Suite by suite, so that what is compared runs within minutes of each other.
     for suite in &run.suites {
         match suite {
             Suite::People20k => suites::people(&mut report, timing)?,
@@ -140,6 +160,14 @@ fn run(run: &Run) -> Result<()> {
             Suite::Growth => suites::growth(&mut report, run.largest)?,
             Suite::Wire => wire::wire(&mut report)?,
         }
+        if let Some(opponents) = &opponents {
+            let name = suite.to_possible_value().map(|value| value.get_name().to_string());
+            opponents.run(&mut report, &name.unwrap_or_default())?;
+        }
+    }
+    if opponents.is_some() {
+        let table = report.comparison();
+        report.table(&table);
     }
     Ok(())
 }

@@ -1,8 +1,6 @@
-//! The suites of queries: people20k, rules, debian and mbrainz; and their data and queries as files for others.
+//! The suites of queries: people20k, rules, debian and mbrainz.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
-use std::path::Path;
 
 use annals_edn::{Edn, Node, read_one};
 use annals_query::{Pattern, pull_many};
@@ -28,10 +26,10 @@ pub const SCHEMA: &str = "[
  {:db/ident :dep :db/valueType :db.type/ref :db/cardinality :db.cardinality/many}]";
 
 /// What is pulled of an artist.
-const PULL: &str =
+pub const PULL: &str =
     "[:artist/name {:release/_artists [:release/name :release/year {:release/labels [:label/name]}]}]";
 /// The artist who is pulled where the shared data are.
-const PULLED: &str = "John Lennon";
+pub const PULLED: &str = "John Lennon";
 
 /// q1 to q5, predicates, aggregation.
 pub fn people(report: &mut Report, timing: Timing) -> Result<()> {
@@ -67,7 +65,8 @@ pub fn rules(report: &mut Report, timing: Timing) -> Result<()> {
     Ok(())
 }
 
-fn rule_cases(name: &str, edges: &Edges) -> Result<Vec<Case>> {
+/// The cases of the graph `name`; how many rows they find is computed from its edges.
+pub fn rule_cases(name: &str, edges: &Edges) -> Result<Vec<Case>> {
     let rows = Some(graphs::closure(edges)?);
     let cases = cases::read(cases::RULES)?.into_iter();
     Ok(cases.map(|case| Case { row: format!("{name}-{}", case.row), rows, ..case }).collect())
@@ -84,7 +83,8 @@ pub fn debian(report: &mut Report, timing: Timing) -> Result<()> {
     Bench { db: &store.db, nodes: &nodes, timing }.run(report, SUITE, &cases)
 }
 
-fn dependency_cases(graph: &graphs::Dependencies) -> Result<Vec<Case>> {
+/// The cases of a graph of dependencies; likewise.
+pub fn dependency_cases(graph: &graphs::Dependencies) -> Result<Vec<Case>> {
     let down = graphs::reachable(&graph.edges, &graph.needing, false);
     let up = graphs::reachable(&graph.edges, &graph.needed, true);
     let mut cases = cases::read(cases::DEBIAN)?;
@@ -121,7 +121,8 @@ pub fn mbrainz(report: &mut Report, timing: Timing) -> Result<()> {
     Ok(())
 }
 
-fn catalogue_cases(catalogue: &Catalogue) -> Result<Vec<Case>> {
+/// The cases of a catalogue, asking for names that it has.
+pub fn catalogue_cases(catalogue: &Catalogue) -> Result<Vec<Case>> {
     let mut cases = cases_of(cases::MBRAINZ, catalogue.artist.is_none())?;
     for case in &mut cases {
         case.ask_instead(|name| match name {
@@ -133,7 +134,7 @@ fn catalogue_cases(catalogue: &Catalogue) -> Result<Vec<Case>> {
 }
 
 /// The cases; what is known of their rows holds for the shared data only.
-fn cases_of(text: &str, shared: bool) -> Result<Vec<Case>> {
+pub fn cases_of(text: &str, shared: bool) -> Result<Vec<Case>> {
     let cases = cases::read(text)?.into_iter();
     Ok(cases.map(|case| Case { rows: case.rows.filter(|_| shared), ..case }).collect())
 }
@@ -166,45 +167,4 @@ fn pulled(trees: &[Edn]) -> Result<usize> {
         _ => None,
     });
     Ok(releases.unwrap_or(0))
-}
-
-/// Writes the data and the queries of the suites into `folder`: `queries.edn`, a case a line; `people.tsv`;
-/// `NAME.graph`, an edge a line; `catalogue.txt`, the names of the catalogue's files in the order of import.
-pub fn export(folder: &Path) -> Result<()> {
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let write = |name: &str, text: &str| {
-        std::fs::write(folder.join(name), text).with_context(|| format!("cannot write {name}"))
-    };
-    let mut queries = Vec::new();
-    let people = people_data()?;
-    let people_cases = cases_of(cases::PEOPLE, people.origin == crate::data::Origin::Shared)?;
-    queries.extend(people_cases.iter().map(|case| case.line("people20k", "people")));
-    let mut lines = String::new();
-    for person in &people.set {
-        let crate::data::people::Person { name, last_name, sex, age, salary } = person;
-        writeln!(lines, "{name}\t{last_name}\t{sex}\t{age}\t{salary}")?;
-    }
-    write("people.tsv", &lines)?;
-    for name in graphs::NAMES {
-        let edges = graphs::graph(name)?.set;
-        queries.extend(rule_cases(name, &edges)?.iter().map(|case| case.line("rules", name)));
-        write(&format!("{name}.graph"), &edge_lines(&edges))?;
-    }
-    let graph = graphs::dependencies()?.set;
-    queries.extend(dependency_cases(&graph)?.iter().map(|case| case.line("debian", "debian")));
-    write("debian.graph", &edge_lines(&graph.edges))?;
-    let catalogue = catalogue()?.set;
-    queries.extend(catalogue_cases(&catalogue)?.iter().map(|case| case.line("mbrainz", "catalogue")));
-    let names: Vec<&str> = catalogue.files.iter().map(|(name, _)| name.as_str()).collect();
-    write("catalogue.txt", &(names.join("\n") + "\n"))?;
-    for (name, text) in &catalogue.files {
-        write(&format!("{name}.edn"), text)?;
-    }
-    write("pull.edn", &format!("[{:?} {PULL}]\n", catalogue.artist.as_deref().unwrap_or(PULLED)))?;
-    let queries: Vec<String> = queries.iter().map(Edn::to_string).collect();
-    write("queries.edn", &(queries.join("\n") + "\n"))
-}
-
-fn edge_lines(edges: &Edges) -> String {
-    edges.iter().map(|(x, y)| format!("{x}\t{y}\n")).collect()
 }
