@@ -7,7 +7,7 @@
 //! Names are resolved when a query is parsed; a call at run time costs no look-up. A call that fails marks its row
 //! ([`Evaluated::errors`]) and goes on, so that which error a query reports does not depend on its plan.
 
-mod aggregate;
+pub(crate) mod aggregate;
 mod batch;
 mod bits;
 mod collections;
@@ -124,6 +124,8 @@ pub enum Aggregate {
     Avg,
     /// `(median ?x)`
     Median,
+    /// a stored query function, by the number of the constant that spells it out: see [`crate::stored`]
+    Stored(u32),
     /// `(variance ?x)`, of the population
     Variance,
     /// `(stddev ?x)`, of the population

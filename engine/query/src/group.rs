@@ -8,8 +8,9 @@ use rustc_hash::FxHasher;
 use crate::ast::FindElem;
 use crate::bind::Argument;
 use crate::check::CheckedQuery;
-use crate::datum::DatumColumn;
+use crate::datum::{Datum, DatumColumn};
 use crate::functions::Aggregate;
+use crate::functions::aggregate::ordered;
 use crate::order::{self, SortKey};
 use crate::run::frame::{self, Col};
 use crate::run::keys::{Groups, KeyTable};
@@ -26,6 +27,8 @@ pub(crate) struct Grouping<'g> {
     pub distinct: bool,
     /// for `rand` and `sample`
     pub seed: u64,
+    /// asks a stored aggregate, by its constant, about a group
+    pub stored: &'g dyn Fn(u32, &Datum) -> Result<Datum, Error>,
     /// whether to go on
     pub check: order::Check<'g>,
 }
@@ -84,7 +87,13 @@ impl Grouping<'_> {
                     let values = frame::spread(&cols[*column], rows);
                     let mut results = Vec::with_capacity(first.len());
                     for group in 0..first.len() as u32 {
-                        let result = aggregate.apply(&values, groups.of(group), self.seed);
+                        let members = groups.of(group);
+                        let result = match aggregate {
+                            Aggregate::Stored(constant) => {
+                                (self.stored)(*constant, &ordered(&values, members))
+                            }
+                            aggregate => aggregate.apply(&values, members, self.seed),
+                        };
                         results.push(result.map_err(|error| error.at(at.0))?);
                     }
                     DatumColumn::from_data(results)

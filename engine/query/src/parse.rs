@@ -11,6 +11,7 @@ pub(crate) mod rules;
 mod sections;
 
 use annals_edn::{Code, Edn, Error, Node, Span, Symbol};
+pub(crate) use find::STORED as STORED_AGGREGATE;
 
 use crate::ast::{Find, FindShape, Query};
 use names::Names;

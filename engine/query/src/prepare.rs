@@ -241,17 +241,22 @@ fn parsed(query: &Edn, args: &[Argument]) -> Result<Parsed, Error> {
     };
     let mut rules = match &parsed {
         Ok(parsed) => rules(parsed, args),
-        Err(error) if error.code() == Code::UnknownFunction => rules(&parse_inputs(form)?, args),
+        Err(error) if is_unknown(error) => rules(&parse_inputs(form)?, args),
         Err(_) => None,
     };
     let linked = match &parsed {
-        Err(error) if error.code() != Code::UnknownFunction => None,
+        Err(error) if !is_unknown(error) => None,
         _ => link(form, &mut rules, args)?,
     };
     match linked {
         Some(Linked { query, found }) => Ok(Parsed { query: parse(&query)?, rules, stored: found }),
         None => Ok(Parsed { query: parsed?, rules, stored: Vec::new() }),
     }
+}
+
+/// A name that may be one of a stored function.
+fn is_unknown(error: &Error) -> bool {
+    matches!(error.code(), Code::UnknownFunction | Code::InvalidAggregate)
 }
 
 fn rules(query: &Query, args: &[Argument]) -> Option<Edn> {

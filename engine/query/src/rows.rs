@@ -9,10 +9,11 @@ use std::sync::Arc;
 
 use annals_edn::{Code, Error};
 
-use crate::ast::{FindElem, FindShape, VarId};
+use crate::ast::{ConstId, FindElem, FindShape, SourceId, VarId};
 use crate::bind::{Argument, Bound};
 use crate::check::CheckedQuery;
 use crate::datum::{Datum, DatumColumn};
+use crate::functions::Operand;
 use crate::group;
 use crate::order::{self, SortKey};
 use crate::plan::explain;
@@ -309,6 +310,21 @@ impl<'a> Rows<'a> {
         Ok(())
     }
 
+    /// What the query of a stored aggregate answers about the values of a group.
+    fn stored_aggregate(&self, constant: u32, values: &Datum) -> Result<Datum, Error> {
+        let query = &self.checked.query;
+        let spelled = query.constant(ConstId(constant)).as_seq().unwrap_or_default();
+        let main = query.sources.iter().position(|source| source.name.as_str() == "$");
+        let db = main.and_then(|at| self.env.sources.database(SourceId(at as u16)));
+        let ([ask, rules, _], Some(db)) = (spelled, db) else {
+            return Err(Error::new(Code::Internal, "a stored aggregate is spelled out with its database"));
+        };
+        let rules = Some(rules).filter(|rules| !rules.is_nil()).map(Operand::Form);
+        let args: Vec<Operand<'_>> =
+            std::iter::once(Operand::Db(db)).chain(rules).chain([Operand::Const(values)]).collect();
+        self.env.nested.run(ask, &args).map_err(Error::without_span)
+    }
+
     fn aggregate(&self, cols: Vec<Col>, rows: usize) -> Result<State, Error> {
         let groups = group::Grouping {
             elements: &self.shape.elements,
@@ -316,6 +332,7 @@ impl<'a> Rows<'a> {
             keys: &self.shape.keys,
             distinct: self.shape.distinct,
             seed: self.shape.seed,
+            stored: &|constant, values| self.stored_aggregate(constant, values),
             check: &|| self.env.check(),
         };
         let (columns, rows) = groups.apply(cols, rows)?;

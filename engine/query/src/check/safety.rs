@@ -74,6 +74,8 @@ struct Safety<'a> {
     known: FxHashMap<Adorned, Status>,
     /// open rules that were taken for safe, in order
     assumed: Vec<Adorned>,
+    /// those of them without which the rules between would have no first row
+    needed: Vec<Adorned>,
     chain: usize,
 }
 
@@ -87,8 +89,8 @@ impl<'a> Safety<'a> {
             Ok(())
         })
         .expect("the visitor refuses nothing");
-        let (known, assumed) = (FxHashMap::default(), Vec::new());
-        Safety { query, databases, rules_read_databases, known, assumed, chain: 0 }
+        let (known, assumed, needed) = (FxHashMap::default(), Vec::new(), Vec::new());
+        Safety { query, databases, rules_read_databases, known, assumed, needed, chain: 0 }
     }
 
     /// Runs what can run, and answers the indexes of what cannot. Calls of rules come last, so that they find as much
@@ -191,7 +193,8 @@ impl<'a> Safety<'a> {
             Some(Status::Safe) => return Ok(true),
             Some(Status::Unsafe) => return Ok(false),
             Some(Status::Open) => {
-                self.assumed.push(adorned);
+                self.assumed.push(adorned.clone());
+                self.needed.push(adorned);
                 return Ok(true);
             }
             None => {}
@@ -202,9 +205,13 @@ impl<'a> Safety<'a> {
         }
         self.known.insert(adorned.clone(), Status::Open);
         self.chain += 1;
-        let safe = self.branches_safe(&adorned);
+        let mark = self.needed.len();
+        let found = self.branches_safe(&adorned);
         self.chain -= 1;
-        let safe = safe?;
+        self.needed.truncate(mark);
+        let found = found?;
+        let safe = found.is_some();
+        self.needed.extend(found.into_iter().flatten());
         if !safe {
             // What was found safe meanwhile may have leant on this rule.
             self.known.retain(|_, status| *status != Status::Safe);
@@ -213,29 +220,34 @@ impl<'a> Safety<'a> {
         Ok(safe)
     }
 
-    fn branches_safe(&mut self, adorned: &Adorned) -> Result<bool, Error> {
+    /// What a safe rule has no first row without: of the branch that needs the fewest open rules. A rule that only calls
+    /// itself is not safe, it never has a row to start from.
+    fn branches_safe(&mut self, adorned: &Adorned) -> Result<Option<Vec<Adorned>>, Error> {
         let query = self.query;
         let (rule, adornment) = (&query.rules[adorned.0], &adorned.1);
-        // A rule that only calls itself never has a first row to start from.
-        let mut productive = adornment.iter().all(|bound| *bound);
+        let mut least = adornment.iter().all(|bound| *bound).then(Vec::new);
         for branch in &rule.branches {
             let mut bound = vec![false; query.vars.len()];
             for (var, given) in branch.head.iter().zip(adornment) {
                 bound[var.0 as usize] = *given;
             }
-            let mark = self.assumed.len();
+            let (mark, from) = (self.assumed.len(), self.needed.len());
             let stuck = self.run(&branch.clauses, &mut bound)?;
             let leans_on_itself = self.assumed[mark..].contains(adorned);
+            let needed = self.needed.split_off(from);
             if !stuck.is_empty() || branch.head.iter().any(|var| !bound[var.0 as usize]) {
-                return Ok(false);
+                return Ok(None);
             }
             if leans_on_itself && adornment.iter().all(|bound| !bound) && self.makes_values(adorned.0, branch)
             {
-                return Ok(false);
+                return Ok(None);
             }
-            productive |= !leans_on_itself;
+            let fewer = least.as_ref().is_none_or(|least: &Vec<Adorned>| needed.len() < least.len());
+            if fewer && !needed.contains(adorned) {
+                least = Some(needed);
+            }
         }
-        Ok(productive)
+        Ok(least)
     }
 
     /// Whether a recursive branch computes its arguments from those of the recursive call: from nothing bound that

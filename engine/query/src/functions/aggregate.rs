@@ -8,7 +8,7 @@ mod exact;
 use std::cmp::Ordering;
 
 use annals_db::{Column, Value};
-use annals_edn::Error;
+use annals_edn::{Code, Error};
 use bigdecimal::BigDecimal;
 use bigdecimal::num_bigint::BigInt;
 
@@ -26,6 +26,9 @@ impl Aggregate {
     /// `FUNCTION_FAILED` for values it cannot take, `INTEGER_OVERFLOW`.
     pub fn apply(self, values: &DatumColumn, rows: &[u32], seed: u64) -> Result<Datum, Error> {
         match self {
+            Aggregate::Stored(_) => {
+                Err(Error::new(Code::Internal, "a stored aggregate is a query, not a function"))
+            }
             Aggregate::Count => Ok(Datum::long(rows.len() as i64)),
             Aggregate::CountDistinct => Ok(Datum::long(distinct(values, rows).len() as i64)),
             Aggregate::Distinct => Ok(Datum::set(distinct(values, rows))),
@@ -43,6 +46,13 @@ impl Aggregate {
             Aggregate::Sample(n) => Ok(Datum::vector(sample(values, rows, n, seed))),
         }
     }
+}
+
+/// All the values in index order, repeats too: what a stored aggregate is asked about.
+pub(crate) fn ordered(values: &DatumColumn, rows: &[u32]) -> Datum {
+    let mut all = data(values, rows);
+    all.sort_by(Datum::cmp_index);
+    Datum::vector(all)
 }
 
 fn data(values: &DatumColumn, rows: &[u32]) -> Vec<Datum> {

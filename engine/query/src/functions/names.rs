@@ -123,8 +123,18 @@ fn plain(name: &str) -> &str {
 fn unknown(name: &Symbol, plain: &str) -> Error {
     let error =
         Error::new(Code::UnknownFunction, format!("no function is named {name}")).with("function", name);
-    let known = SPECIAL.iter().map(|(name, _, _)| *name).chain(TABLE.iter().map(|entry| entry.name));
-    match nearest(plain, known) {
+    let known = || SPECIAL.iter().map(|(name, _, _)| *name).chain(TABLE.iter().map(|entry| entry.name));
+    let bare = |name: &'static str| {
+        name.rsplit_once('/').filter(|(_, bare)| !bare.is_empty()).map_or(name, |(_, bare)| bare)
+    };
+    // Who writes no namespace may have forgotten it.
+    let near = match plain.contains('/') {
+        true => nearest(plain, known()),
+        false => nearest(plain, known().map(bare)).and_then(|near| {
+            known().find(|name| *name == near).or_else(|| known().find(|name| bare(name) == near))
+        }),
+    };
+    match near {
         Some(near) => error.hint(format!("did you mean {near}?")),
         None => error.hint("docs/query-functions.md lists what queries may call"),
     }

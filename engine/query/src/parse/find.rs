@@ -93,7 +93,15 @@ fn pull_input(name: &Symbol, form: &Edn, inputs: &[Input]) -> Result<usize, Erro
     })
 }
 
+/// What linking makes of a stored aggregate: `(annals/aggregate [query rules name] ?x)`.
+pub(crate) const STORED: &str = "annals/aggregate";
+
 fn aggregate(form: &Edn, name: &Symbol, args: &[Edn], names: &mut Names) -> Result<FindElem, Error> {
+    if let (STORED, [spelled, var]) = (name.as_str(), args) {
+        let constant = names.constant(spelled, true);
+        let var = column_var(var, names)?;
+        return Ok(FindElem::Aggregate { aggregate: Aggregate::Stored(constant.0), var, at: At(form.span) });
+    }
     let (number, var) = match args {
         [var] => (None, var),
         [number, var] => match number.node {

@@ -69,6 +69,10 @@ fn is_aggregate(form: &Edn, elem: &FindElem, names: &Names) -> bool {
     };
     let Some(name) = symbol(head) else { return false };
     let same_var = variable(last).and_then(|name| names.known_var(name)) == Some(*var);
+    if let crate::functions::Aggregate::Stored(constant) = aggregate {
+        let spelled = names.constants[*constant as usize].form.as_seq().unwrap_or_default();
+        return same_var && spelled.last().and_then(symbol) == Some(name);
+    }
     same_var && crate::functions::Aggregate::resolve(name, number).is_ok_and(|found| found == *aggregate)
 }
 

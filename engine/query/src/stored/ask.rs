@@ -96,6 +96,11 @@ impl Ask {
         }
     }
 
+    /// True when it asks about each of `count` parameters.
+    pub(super) fn takes_all(&self, count: usize) -> bool {
+        self.params.len() == count
+    }
+
     /// The rules of the body.
     pub(super) fn rules(&self) -> Option<&Edn> {
         self.rules.as_ref()

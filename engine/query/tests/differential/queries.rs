@@ -5,12 +5,15 @@ use super::random::Random;
 
 /// A query with the arguments after the database.
 pub struct Asked {
-    pub text: String,
+    /// up to `:where`
+    head: String,
+    /// behind it
+    pub clauses: Vec<String>,
     pub args: Vec<String>,
 }
 
 const VARS: [&str; 6] = ["?a", "?b", "?c", "?d", "?e", "?f"];
-const ATTRIBUTES: [&str; 7] = ["u", "l", "i", "s", "k", "r", "m"];
+const ATTRIBUTES: [&str; 9] = ["u", "l", "i", "s", "k", "d", "b", "r", "m"];
 
 /// Closures, left and right, a union, one that negates another, one of two columns with a predicate.
 const RULES: &str = "[[(near ?x ?y) [?x :m ?y]] [(near ?x ?y) [?x :r ?y]]
@@ -47,8 +50,32 @@ pub fn query(random: &mut Random) -> Asked {
         find.push(format!("({aggregate} {})", random.pick(&used)));
     }
     let with = if random.chance(15) { format!(":with {}", random.pick(&used)) } else { String::new() };
-    let text = format!("[:find {} {with} :in {} :where {where_}]", find.join(" "), inputs.join(" "));
-    Asked { text, args }
+    let head = format!("[:find {} {with} :in {} :where", find.join(" "), inputs.join(" "));
+    Asked { head, clauses, args }
+}
+
+impl Asked {
+    /// The query as text.
+    pub fn text(&self) -> String {
+        format!("{} {}]", self.head, self.clauses.join(" "))
+    }
+
+    /// True when some pattern may have a variable for its attribute: then it may tell how attributes are declared.
+    pub fn asks_attributes(&self) -> bool {
+        let begins = |var: &str| {
+            let before = VARS.iter().map(|entity| format!("[{entity} {var}"));
+            before.chain([format!("[_ {var}"), format!("] {var}")]).collect::<Vec<_>>()
+        };
+        self.clauses
+            .iter()
+            .any(|clause| VARS.iter().any(|var| begins(var).iter().any(|at| clause.contains(at))))
+    }
+
+    /// The same with its clauses in another order.
+    pub fn ordered(&self, order: &[usize]) -> String {
+        let clauses: Vec<&str> = order.iter().map(|at| self.clauses[*at].as_str()).collect();
+        format!("{} {}]", self.head, clauses.join(" "))
+    }
 }
 
 fn input(random: &mut Random, kinds: usize) -> (String, String) {
