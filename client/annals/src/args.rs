@@ -378,10 +378,10 @@ pub struct IndexRangeArguments {
     /// The attribute, unique or indexed: EDN
     pub attribute: String,
     /// The least value, inclusive: EDN
-    #[arg(long, value_name = "EDN", default_value = "nil", allow_hyphen_values = true)]
+    #[arg(long, value_name = "EDN", default_value = "nil", allow_negative_numbers = true)]
     pub start: String,
     /// The value to stop before: EDN
-    #[arg(long, value_name = "EDN", default_value = "nil", allow_hyphen_values = true)]
+    #[arg(long, value_name = "EDN", default_value = "nil", allow_negative_numbers = true)]
     pub end: String,
     #[command(flatten)]
     pub view: ViewArguments,
@@ -405,7 +405,7 @@ pub struct IndexPullArguments {
     /// The pull pattern: EDN
     pub pattern: String,
     /// The attribute, then the value or entity to start from, inclusive: EDN
-    #[arg(required = true, num_args = 1..=2, value_name = "START", allow_hyphen_values = true)]
+    #[arg(required = true, num_args = 1..=2, value_name = "START", allow_negative_numbers = true)]
     pub start: Vec<String>,
     /// From the start, or the end, downwards
     #[arg(long)]

@@ -2,7 +2,7 @@
 
 use annals_edn::{Code, Error, read_one};
 use annals_peer::db::{Db, Index};
-use annals_peer::query::{IndexPull, Pull};
+use annals_peer::query::{IndexPull, Pattern, Pull};
 use annals_wire::v1;
 
 use super::chunks::{Batch, Cells, Chunks};
@@ -38,7 +38,10 @@ impl Walked {
             _ => return Err(Error::new(Code::InvalidPull, "index-pull walks avet or aevt")),
         };
         let start = request.start.iter().map(|text| read_one(text)).collect::<Result<Vec<_>>>()?;
-        let asked = IndexPull::new(&db, index, &read_one(&request.selector)?, &start)?;
+        let selector = read_one(&request.selector)?;
+        Pattern::parse(&selector)?;
+        // The start is a text of its own, which a span does not tell from the selector.
+        let asked = IndexPull::new(&db, index, &selector, &start).map_err(Error::without_span)?;
         Pull::new(&db, &asked.selector)?;
         let count = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
         let asked =

@@ -22,6 +22,8 @@ mod server;
 mod speculation;
 #[path = "cluster/streams.rs"]
 mod streams;
+#[path = "cluster/walks.rs"]
+mod walks;
 #[path = "cluster/wire.rs"]
 mod wire;
 #[path = "cluster/writing.rs"]

@@ -175,13 +175,14 @@ impl Walk<'_> {
     /// Those of the store, and of filters.
     pub fn next(&mut self, most: usize) -> Result<Vec<u64>, Error> {
         let most = most.min(self.left);
-        while self.found.len() < most.saturating_add(self.skip) && self.read()? {
+        loop {
             let skipped = self.skip.min(self.found.len());
             self.found.drain(..skipped);
             self.skip -= skipped;
+            if self.found.len() >= most || !self.read()? {
+                break;
+            }
         }
-        let skipped = self.skip.min(self.found.len());
-        self.found.drain(..skipped);
         let given: Vec<u64> = self.found.drain(..most.min(self.found.len())).collect();
         self.left -= given.len();
         Ok(given)

@@ -1,9 +1,10 @@
 //! Filtered values, entities and walks, on values in memory and in every composition of views.
 
-use annals_db::{Code, Context, Db, Function, Incarnation, Keyword, Limits, Options, T, transact};
+use annals_db::{Code, Context, Db, Function, Incarnation, Index, Keyword, Limits, Options, T, transact};
 use annals_edn::{Edn, read_one};
 use annals_query::{
-    Argument, Datalog, Entity, Navigated, Pattern, Prepared, QueryCtx, answer, filter, index_pull, pull,
+    Argument, Datalog, Entity, IndexPull, Navigated, Pattern, Prepared, QueryCtx, answer, filter, index_pull,
+    pull,
 };
 
 const PEOPLE: &str = "[
@@ -202,4 +203,35 @@ fn a_tally_counts_what_the_view_shows() {
     assert_eq!(count(&db.history()), Some((7, 1, 1)));
     assert_eq!(count(&with(&db, "f/added?")), Some((4, 1, 1)));
     assert!(db.tally(&|| false).unwrap().is_none());
+}
+
+#[test]
+fn a_walk_in_parts_is_the_walk() {
+    let db = then(&Db::empty(Incarnation(7), Options::default()), PEOPLE);
+    let maps: String = (0..5000).map(|n| format!("{{:p/age {}}}", n * 7919 % 5000)).collect();
+    let db = then(&db, &format!("[{maps}]"));
+    let [selector, start] = ["[:p/age]", "[:p/age 100]"].map(|text| read_one(text).unwrap());
+    let asked = IndexPull::new(&db, Index::Avet, &selector, start.as_seq().unwrap()).unwrap();
+    for (reverse, offset, limit) in [
+        (false, 0, None),
+        (false, 3000, Some(1000)),
+        (true, 0, None),
+        (true, 37, Some(50)),
+        (false, 6000, None),
+    ] {
+        let asked = IndexPull { reverse, offset, limit, ..asked.clone() };
+        let whole = asked.walk(&db).unwrap().next(usize::MAX).unwrap();
+        let from = if reverse { 101 } else { 4900_usize };
+        assert_eq!(whole.len(), from.saturating_sub(offset).min(limit.unwrap_or(usize::MAX)));
+        for most in [1, 7, 256, 4096] {
+            let (mut walk, mut parts) = (asked.walk(&db).unwrap(), Vec::new());
+            loop {
+                match walk.next(most).unwrap() {
+                    part if part.is_empty() => break,
+                    part => parts.extend(part),
+                }
+            }
+            assert!(parts == whole, "{most} at a time, reverse {reverse}, offset {offset}, limit {limit:?}");
+        }
+    }
 }

@@ -23,7 +23,7 @@ fn channel(profile: &Profile, endpoint: &str) -> Channel {
     connect(endpoint, &identity, &ConnectOptions::client()).expect("an endpoint")
 }
 
-fn request(t: u64) -> v1::QueryRequest {
+pub(crate) fn request(t: u64) -> v1::QueryRequest {
     let level = v1::ReadLevel { level: Some(v1::read_level::Level::AtLeastT(t)) };
     let database = v1::DatabaseValue {
         name: DATABASE.to_string(),
@@ -52,14 +52,7 @@ async fn next_goes_on_at_either_peer() {
         let synced = folder.client_of(peer).sync(DATABASE, Some(t), Duration::from_secs(20)).await;
         synced.expect("the peer catches up");
     }
-    let profile = folder.profile();
-    let peers: Vec<Peer> = profile
-        .endpoints
-        .iter()
-        .map(|endpoint| {
-            QueryServiceClient::new(channel(&profile, endpoint)).max_decoding_message_size(8 << 20)
-        })
-        .collect();
+    let peers = peers(&folder);
     for (query, streams) in [
         (ITEMS, true),
         ("[:find ?n :where [_ :item/n ?n]]", false),
@@ -84,7 +77,16 @@ async fn next_goes_on_at_either_peer() {
     }
 }
 
-type Peer = QueryServiceClient<Channel>;
+pub(crate) type Peer = QueryServiceClient<Channel>;
+
+/// Every peer server of a cluster.
+pub(crate) fn peers(folder: &Folder) -> Vec<Peer> {
+    let profile = folder.profile();
+    let peer = |endpoint: &String| {
+        QueryServiceClient::new(channel(&profile, endpoint)).max_decoding_message_size(8 << 20)
+    };
+    profile.endpoints.iter().map(peer).collect()
+}
 
 /// The rows of a result that is taken by unary calls, at the peers in turns; the datoms that the last run read.
 async fn chunk_by_chunk(peers: &[Peer], mut request: v1::QueryRequest) -> (Vec<Row>, i64) {
