@@ -7,8 +7,9 @@ use annals_edn::{Edn, Forms, Keyword, Node, Symbol};
 use annals_query::{Argument, Prepared, QueryCtx};
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::measure::{Timing, measure};
+use crate::measure::{Figure, Timing, measure};
 use crate::orders::orders;
+use crate::places::Places;
 use crate::report::Report;
 
 /// Questions to people.
@@ -95,10 +96,10 @@ fn case(form: &Edn) -> Result<Case> {
     Ok(Case { row, query: get("query").context("a case has a :query")?.clone(), args, rows })
 }
 
-/// A database, the entities of its nodes, and what is asked of it.
+/// A database in several places, the entities of its nodes, and what is asked of it.
 pub struct Bench<'a> {
-    /// the value
-    pub db: &'a Db,
+    /// the same facts in every place
+    pub places: &'a Places,
     /// entity of each node that arguments may name
     pub nodes: &'a HashMap<String, u64>,
     /// how long to measure
@@ -106,22 +107,45 @@ pub struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    /// Measures every case: prepared once, run to the last row, rows taken as typed columns.
+    /// Measures every case in every place: prepared once, run to the last row, rows taken as typed columns.
     ///
     /// # Errors
     /// A query that fails or finds a wrong number of rows.
     pub fn run(&self, report: &mut Report, suite: &str, cases: &[Case]) -> Result<()> {
         for case in cases {
             let name = || format!("{suite} {}", case.row);
-            let args = self.arguments(case)?;
-            let prepared = Prepared::new(&case.query, &args).with_context(name)?;
-            let rows = match case.rows {
-                Some(rows) => rows,
-                None => other_plan(&prepared, &args).with_context(name)?,
-            };
-            let figure = measure(self.timing, rows, || count(&prepared, &args)).with_context(name)?;
-            report.figure(suite, &case.row, figure, "ms");
+            let mut known = case.rows;
+            for (place, db) in self.places.warm() {
+                let args = self.arguments(db, case)?;
+                let prepared = Prepared::new(&case.query, &args).with_context(name)?;
+                let rows = match known {
+                    Some(rows) => rows,
+                    None => other_plan(&prepared, &args).with_context(name)?,
+                };
+                known = Some(rows);
+                let figure = measure(self.timing, rows, || count(&prepared, &args)).with_context(name)?;
+                report.figure(suite, &format!("{}{place}", case.row), figure, "ms");
+            }
+            self.run_cold(report, suite, case, known).with_context(name)?;
         }
+        Ok(())
+    }
+
+    fn run_cold(&self, report: &mut Report, suite: &str, case: &Case, rows: Option<usize>) -> Result<()> {
+        let cold = self.places.run_cold(|db| {
+            let args = self.arguments(db, case)?;
+            let found = count(&Prepared::new(&case.query, &args)?, &args)?;
+            ensure!(rows == Some(found), "{found} rows from a cold store");
+            Ok(())
+        })?;
+        let Some(cold) = cold else { return Ok(()) };
+        let mut one = |what: &str, figure: f64, unit: &str| {
+            report.figure(suite, &format!("{}-cold{what}", case.row), Figure::of(vec![figure]), unit);
+        };
+        one("", cold.query, "ms");
+        one("-opening", cold.opening, "ms");
+        one("-segments", cold.segments as f64, "segments");
+        one("-read", cold.bytes as f64 / 1024.0, "KiB");
         Ok(())
     }
 
@@ -130,11 +154,13 @@ impl Bench<'_> {
     /// # Errors
     /// As [`Bench::run`].
     pub fn run_unprepared(&self, report: &mut Report, suite: &str, case: &Case) -> Result<()> {
-        let args = self.arguments(case)?;
-        let rows = count(&Prepared::new(&case.query, &args)?, &args)?;
-        let once = || count(&Prepared::new(&case.query, &args)?, &args);
-        let figure = measure(self.timing, rows, once)?;
-        report.figure(suite, &format!("{}-unprepared", case.row), figure, "ms");
+        for (place, db) in self.places.warm() {
+            let args = self.arguments(db, case)?;
+            let rows = count(&Prepared::new(&case.query, &args)?, &args)?;
+            let once = || count(&Prepared::new(&case.query, &args)?, &args);
+            let figure = measure(self.timing, rows, once)?;
+            report.figure(suite, &format!("{}-unprepared{place}", case.row), figure, "ms");
+        }
         Ok(())
     }
 
@@ -144,17 +170,20 @@ impl Bench<'_> {
     /// As [`Bench::run`].
     pub fn run_orders(&self, report: &mut Report, suite: &str, cases: &[Case]) -> Result<()> {
         for case in cases {
-            let args = self.arguments(case)?;
-            let rows = count(&Prepared::new(&case.query, &args)?, &args)?;
-            let found = orders(&case.query, &args, rows).with_context(|| format!("{suite} {}", case.row))?;
-            report.figure(suite, &format!("{}-worst-order", case.row), found.run, "ms");
-            report.figure(suite, &format!("{}-planning", case.row), found.planning, "ms");
+            for (place, db) in self.places.warm() {
+                let args = self.arguments(db, case)?;
+                let rows = count(&Prepared::new(&case.query, &args)?, &args)?;
+                let name = || format!("{suite} {}{place}", case.row);
+                let found = orders(&case.query, &args, rows).with_context(name)?;
+                report.figure(suite, &format!("{}-worst-order{place}", case.row), found.run, "ms");
+                report.figure(suite, &format!("{}-planning{place}", case.row), found.planning, "ms");
+            }
         }
         Ok(())
     }
 
-    fn arguments(&self, case: &Case) -> Result<Vec<Argument>> {
-        let mut args = vec![Argument::Db(self.db.clone())];
+    fn arguments(&self, db: &Db, case: &Case) -> Result<Vec<Argument>> {
+        let mut args = vec![Argument::Db(db.clone())];
         for arg in &case.args {
             args.push(Argument::Form(self.resolved(arg)?));
         }

@@ -9,6 +9,7 @@ mod generate;
 mod measure;
 mod opponents;
 mod orders;
+mod places;
 mod random;
 mod report;
 mod store;
@@ -23,6 +24,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use measure::Timing;
 use opponents::Opponents;
+use places::Place;
 use report::Report;
 
 /// Figures of Annals, and data to try it with.
@@ -82,6 +84,9 @@ struct Run {
     /// The largest database of the suite growth, datoms; 10,000,000 takes about 4 GiB
     #[arg(long, value_name = "N", default_value = "1000000")]
     largest: u64,
+    /// Measure the queries on the same data in these places too; comma-separated
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "PLACE")]
+    also: Vec<Place>,
     /// Length of each of the seven batches, milliseconds
     #[arg(long, value_name = "MS", default_value = "200")]
     batch: u64,
@@ -151,11 +156,11 @@ fn run(run: &Run) -> Result<()> {
     // Suite by suite, so that what is compared runs within minutes of each other.
     for suite in &run.suites {
         match suite {
-            Suite::People20k => suites::people(&mut report, timing)?,
-            Suite::Rules => suites::rules(&mut report, timing)?,
-            Suite::Debian => suites::debian(&mut report, timing)?,
-            Suite::Mbrainz => suites::mbrainz(&mut report, timing)?,
-            Suite::Reads => suites::reads(&mut report, timing)?,
+            Suite::People20k => suites::people(&mut report, timing, &run.also)?,
+            Suite::Rules => suites::rules(&mut report, timing, &run.also)?,
+            Suite::Debian => suites::debian(&mut report, timing, &run.also)?,
+            Suite::Mbrainz => suites::mbrainz(&mut report, timing, &run.also)?,
+            Suite::Reads => suites::reads(&mut report, timing, &run.also)?,
             Suite::Writes => suites::writes(&mut report)?,
             Suite::Growth => suites::growth(&mut report, run.largest)?,
             Suite::Wire => wire::wire(&mut report)?,

@@ -11,6 +11,7 @@ use crate::data::catalogue::{Catalogue, catalogue};
 use crate::data::graphs::{self, Edges};
 use crate::data::people::people as people_data;
 use crate::measure::{Timing, measure};
+use crate::places::{Place, Places};
 use crate::report::Report;
 use crate::store::{BATCH, Store};
 
@@ -32,7 +33,7 @@ pub const PULL: &str =
 pub const PULLED: &str = "John Lennon";
 
 /// q1 to q5, predicates, aggregation.
-pub fn people(report: &mut Report, timing: Timing) -> Result<()> {
+pub fn people(report: &mut Report, timing: Timing, places: &[Place]) -> Result<()> {
     const SUITE: &str = "people20k";
     let data = people_data()?;
     report.note(SUITE, data.origin.note());
@@ -42,15 +43,17 @@ pub fn people(report: &mut Report, timing: Timing) -> Result<()> {
         store.transact(&read_one(&format!("[{}]", maps.join(" ")))?)?;
     }
     let cases = cases_of(cases::PEOPLE, data.origin == crate::data::Origin::Shared)?;
-    let bench = Bench { db: &store.db, nodes: &HashMap::new(), timing };
+    let places = Places::of(&store, places)?;
+    let bench = Bench { places: &places, nodes: &HashMap::new(), timing };
     bench.run(report, SUITE, &cases)?;
+    places.sizes(report, SUITE)?;
     bench.run_orders(report, SUITE, &cases)?;
     let q4 = cases.iter().find(|case| case.row == "q4").context("q4 is a case")?;
     bench.run_unprepared(report, SUITE, q4)
 }
 
 /// Closures of small graphs.
-pub fn rules(report: &mut Report, timing: Timing) -> Result<()> {
+pub fn rules(report: &mut Report, timing: Timing, places: &[Place]) -> Result<()> {
     const SUITE: &str = "rules";
     for name in graphs::NAMES {
         let data = graphs::graph(name)?;
@@ -59,7 +62,8 @@ pub fn rules(report: &mut Report, timing: Timing) -> Result<()> {
         }
         let mut store = Store::new(SCHEMA)?;
         let nodes = store.load_graph("follows", &data.set)?;
-        let bench = Bench { db: &store.db, nodes: &nodes, timing };
+        let places = Places::of(&store, places)?;
+        let bench = Bench { places: &places, nodes: &nodes, timing };
         bench.run(report, SUITE, &rule_cases(name, &data.set)?)?;
     }
     Ok(())
@@ -73,14 +77,16 @@ pub fn rule_cases(name: &str, edges: &Edges) -> Result<Vec<Case>> {
 }
 
 /// Recursion with one end bound, on a large graph.
-pub fn debian(report: &mut Report, timing: Timing) -> Result<()> {
+pub fn debian(report: &mut Report, timing: Timing, places: &[Place]) -> Result<()> {
     const SUITE: &str = "debian";
     let data = graphs::dependencies()?;
     report.note(SUITE, data.origin.note());
     let mut store = Store::new(SCHEMA)?;
     let nodes = store.load_graph("dep", &data.set.edges)?;
     let cases = dependency_cases(&data.set)?;
-    Bench { db: &store.db, nodes: &nodes, timing }.run(report, SUITE, &cases)
+    let places = Places::of(&store, places)?;
+    Bench { places: &places, nodes: &nodes, timing }.run(report, SUITE, &cases)?;
+    places.sizes(report, SUITE)
 }
 
 /// The cases of a graph of dependencies; likewise.
@@ -100,7 +106,7 @@ pub fn dependency_cases(graph: &graphs::Dependencies) -> Result<Vec<Case>> {
 }
 
 /// m1 to m11 and a pull.
-pub fn mbrainz(report: &mut Report, timing: Timing) -> Result<()> {
+pub fn mbrainz(report: &mut Report, timing: Timing, places: &[Place]) -> Result<()> {
     const SUITE: &str = "mbrainz";
     let data = catalogue()?;
     report.note(SUITE, data.origin.note());
@@ -108,16 +114,20 @@ pub fn mbrainz(report: &mut Report, timing: Timing) -> Result<()> {
     for (name, text) in &data.set.files {
         store.load(text).with_context(|| format!("loading {name}"))?;
     }
-    let bench = Bench { db: &store.db, nodes: &HashMap::new(), timing };
+    let places = Places::of(&store, places)?;
+    let bench = Bench { places: &places, nodes: &HashMap::new(), timing };
     let cases = catalogue_cases(&data.set)?;
     bench.run(report, SUITE, &cases)?;
+    places.sizes(report, SUITE)?;
     bench.run_orders(report, SUITE, &cases)?;
     let artist = data.set.artist.as_deref().unwrap_or(PULLED);
     let rows = releases(&store, artist)?;
     let pattern = Pattern::parse(&read_one(PULL)?)?;
     let entity = [artist_id(&store, artist)?];
-    let figure = measure(timing, rows, || pulled(&pull_many(&store.db, &pattern, &entity)?))?;
-    report.figure(SUITE, "pull", figure, "ms");
+    for (place, db) in places.warm() {
+        let figure = measure(timing, rows, || pulled(&pull_many(db, &pattern, &entity)?))?;
+        report.figure(SUITE, &format!("pull{place}"), figure, "ms");
+    }
     Ok(())
 }
 

@@ -12,6 +12,7 @@ use crate::cases::{self, Bench, Case};
 use crate::data::graphs;
 use crate::data::people::{Person, people};
 use crate::measure::{Timing, measure};
+use crate::places::{Place, Places};
 use crate::report::Report;
 use crate::store::{BATCH, Store};
 
@@ -23,7 +24,7 @@ const TREE: &str = "wide-4x6";
 const TREE_NODES: usize = 1555;
 
 /// Two thousand reads as one pull, as pulls, as queries; a tree; q1 to q4 of a past with and without changes since.
-pub fn reads(report: &mut Report, timing: Timing) -> Result<()> {
+pub fn reads(report: &mut Report, timing: Timing, places: &[Place]) -> Result<()> {
     let data = people()?;
     report.note(SUITE, data.origin.note());
     let mut store = Store::new(SCHEMA)?;
@@ -36,27 +37,34 @@ pub fn reads(report: &mut Report, timing: Timing) -> Result<()> {
     entities.sort_unstable();
     entities.dedup();
     let some = &entities[entities.len() / 2..][..ENTITIES];
-    points(report, timing, &store.db, some)?;
-    tree(report, timing)?;
+    let unchanged = Places::of(&store, places)?;
+    for (place, db) in unchanged.warm() {
+        points(report, timing, place, db, some)?;
+    }
+    tree(report, timing, places)?;
     let cases: Vec<Case> = cases::read(cases::PEOPLE)?.into_iter().take(5).collect();
     let then = store.db.basis();
-    versions(report, timing, &store.db.as_of(then), "as-of now", &cases)?;
+    // What was mixed has other t, so the past is looked at in one place only.
+    let places: Vec<Place> = places.iter().copied().filter(|place| *place == Place::Indexed).collect();
+    let unchanged = Places::of(&store, &places)?;
+    versions(report, timing, &unchanged.as_of(then), "as-of now", &cases)?;
     change(&mut store, &entities)?;
-    versions(report, timing, &store.db, "after changes", &cases)?;
-    versions(report, timing, &store.db.as_of(then), "as-of before changes", &cases)
+    let changed = Places::of(&store, &places)?;
+    versions(report, timing, &changed, "after changes", &cases)?;
+    versions(report, timing, &changed.as_of(then), "as-of before changes", &cases)
 }
 
-fn points(report: &mut Report, timing: Timing, db: &Db, entities: &[u64]) -> Result<()> {
+fn points(report: &mut Report, timing: Timing, place: &str, db: &Db, entities: &[u64]) -> Result<()> {
     let pattern = Pattern::parse(&read_one("[:name]")?)?;
     let mut pull = Pull::new(db, &pattern)?;
     let figure = measure(timing, ENTITIES, || Ok(pull.run(entities)?.len()))?;
-    report.figure(SUITE, "2000 as one pull-many", figure, "ms");
+    report.figure(SUITE, &format!("2000 as one pull-many{place}"), figure, "ms");
     let figure = measure(timing, ENTITIES, || {
         let one =
             |e: &u64| Ok(pull.run(std::slice::from_ref(e))?.iter().filter(|form| !form.is_nil()).count());
         entities.iter().map(one).sum::<Result<usize>>()
     })?;
-    report.figure(SUITE, "2000 pulls", figure, "ms");
+    report.figure(SUITE, &format!("2000 pulls{place}"), figure, "ms");
     let ids: Vec<Edn> = entities.iter().map(|e| Edn::new(Node::Long(*e as i64))).collect();
     let arguments = |id: &Edn| vec![Argument::Db(db.clone()), Argument::Form(id.clone())];
     let query = read_one("[:find ?v :in $ ?e :where [?e :name ?v]]")?;
@@ -74,12 +82,12 @@ fn points(report: &mut Report, timing: Timing, db: &Db, entities: &[u64]) -> Res
         };
         ids.iter().map(one).sum::<Result<usize>>()
     })?;
-    report.figure(SUITE, "2000 queries", figure, "ms");
+    report.figure(SUITE, &format!("2000 queries{place}"), figure, "ms");
     Ok(())
 }
 
 /// One pull of a whole tree, as EDN, not printed.
-fn tree(report: &mut Report, timing: Timing) -> Result<()> {
+fn tree(report: &mut Report, timing: Timing, places: &[Place]) -> Result<()> {
     let edges = graphs::graph(TREE)?.set;
     let mut store = Store::new(SCHEMA)?;
     let nodes = store.load_graph("follows", &edges)?;
@@ -89,9 +97,11 @@ fn tree(report: &mut Report, timing: Timing) -> Result<()> {
     let root = edges.iter().map(|(from, _)| from).find(|from| !targets.contains_key(from.as_str()));
     let root = nodes[root.context("a tree has a root")?];
     let pattern = Pattern::parse(&read_one("[:name {:follows ...}]")?)?;
-    let mut pull = Pull::new(&store.db, &pattern)?;
-    let figure = measure(timing, TREE_NODES, || Ok(pull.run(&[root])?.iter().map(size).sum()))?;
-    report.figure(SUITE, "pull-one(4x6)", figure, "ms");
+    for (place, db) in Places::of(&store, places)?.warm() {
+        let mut pull = Pull::new(db, &pattern)?;
+        let figure = measure(timing, TREE_NODES, || Ok(pull.run(&[root])?.iter().map(size).sum()))?;
+        report.figure(SUITE, &format!("pull-one(4x6){place}"), figure, "ms");
+    }
     Ok(())
 }
 
@@ -116,7 +126,7 @@ fn change(store: &mut Store, entities: &[u64]) -> Result<()> {
     Ok(())
 }
 
-fn versions(report: &mut Report, timing: Timing, db: &Db, what: &str, cases: &[Case]) -> Result<()> {
+fn versions(report: &mut Report, timing: Timing, places: &Places, what: &str, cases: &[Case]) -> Result<()> {
     let known = what != "after changes";
     let cases: Vec<Case> = cases
         .iter()
@@ -125,5 +135,5 @@ fn versions(report: &mut Report, timing: Timing, db: &Db, what: &str, cases: &[C
             Case { row, rows: case.rows.filter(|_| known), ..case.clone() }
         })
         .collect();
-    Bench { db, nodes: &HashMap::new(), timing }.run(report, SUITE, &cases)
+    Bench { places, nodes: &HashMap::new(), timing }.run(report, SUITE, &cases)
 }
