@@ -87,6 +87,17 @@ impl TextColumn {
         Some(TextColumn { buffers: vec![Buffer::Text(text.into())], own: String::new(), views })
     }
 
+    /// A column of views into one text.
+    pub(crate) fn of_views(text: Arc<str>, views: impl Iterator<Item = Range<u32>>) -> TextColumn {
+        let view = |range: Range<u32>| View { buffer: 1, start: range.start, len: range.end - range.start };
+        TextColumn { buffers: vec![Buffer::Text(text)], own: String::new(), views: views.map(view).collect() }
+    }
+
+    fn weight(&self) -> usize {
+        let shared: usize = self.buffers.iter().map(|buffer| buffer.bytes().len()).sum();
+        self.views.len() * size_of::<View>() + self.own.len() + shared
+    }
+
     /// The text of row `i`. O(1), but O(len) for texts of a segment, which are checked.
     #[must_use]
     pub fn get(&self, i: usize) -> &str {
@@ -245,6 +256,18 @@ impl Column {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Bytes it occupies in memory, about; of texts the buffers too.
+    pub(crate) fn weight(&self) -> usize {
+        match self {
+            Column::Boolean(x) => x.len(),
+            Column::Long(_) | Column::Instant(_) | Column::Ref(_) | Column::Double(_) => self.len() * 8,
+            Column::Uuid(x) => x.len() * 16,
+            Column::Keyword(x) | Column::String(x) => x.weight(),
+            // Big numbers and tuples own some more; an estimate serves the cache.
+            Column::Mixed(x) => x.len() * 64,
+        }
     }
 
     /// Row `i`, borrowed. O(1).

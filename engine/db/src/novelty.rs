@@ -14,7 +14,7 @@ pub(crate) mod sorted;
 
 pub(crate) use event::{Event, Marks, Seek};
 pub(crate) use layer::Layer;
-pub(crate) use lines::{Lines, Seen};
+pub(crate) use lines::{AttrLines, Lines, Seen};
 pub(crate) use run::Run;
 pub(crate) use sorted::Tuning;
 

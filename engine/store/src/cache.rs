@@ -39,4 +39,11 @@ impl SegmentPort for CachedPort {
         };
         hashes.iter().map(one).collect()
     }
+
+    fn grown(&self, hash: &Hash) {
+        // Taken in anew, it is weighed anew.
+        if let Some(segment) = self.cache.get(hash) {
+            self.cache.insert(*hash, segment);
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! Counting a range without reading it.
 
+mod trees;
+
 use std::ops::Bound;
 
 use super::Db;
@@ -38,8 +40,10 @@ impl Db {
         }
         let present = Window { hi: self.basis.0, read: self.basis.0, ..window };
         for (tree, role) in self.trees(range.index, &present) {
-            let rows = tree.count(&range) as i64;
-            net += if role == Role::Current { rows } else { -rows };
+            net += match (role, self.base()) {
+                (Role::Current, Some(base)) => trees::count(tree, &base.stats, &range) as i64,
+                _ => -(tree.count(&range) as i64),
+            };
         }
         for column in TableColumn::ALL {
             net += TableCursor::open(self, column, &window, &range)?.map_or(0, |table| table.len() as i64);

@@ -1,6 +1,7 @@
 //! Batched look-ups: many keys of one attribute in one forward pass. The work-horses of joins.
 
 mod source;
+mod tree;
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -20,7 +21,8 @@ use crate::scan::cursor::Span;
 use crate::scan::table::TableColumn;
 use crate::scan::window::{Mark, Marks, Window};
 use crate::value::{ValueRef, ValueType};
-use source::{Keys, RunSource, Source, TreeSource, Wanted};
+use source::{Keys, RunSource, Source, Wanted};
+use tree::TreeSource;
 
 /// So few keys are sought one by one, from the index of entities.
 const FEW_KEYS: usize = 2;
@@ -297,6 +299,24 @@ fn merged(mut parts: SmallVec<[Probe; 6]>) -> Option<Probe> {
 }
 
 impl Probe {
+    /// Puts what was found of keys that were given twice in the order of keys.
+    fn sort(&mut self) {
+        if self.input.is_sorted() {
+            return;
+        }
+        let mut order: Vec<u32> = (0..self.input.len() as u32).collect();
+        order.sort_by_key(|&row| self.input[row as usize]);
+        self.input.sort_unstable();
+        for column in [&mut self.e, &mut self.t] {
+            if !column.is_empty() {
+                *column = order.iter().map(|&row| column[row as usize]).collect();
+            }
+        }
+        if !self.v.is_empty() {
+            self.v = self.v.gather(&order);
+        }
+    }
+
     /// Gives inputs the numbers that they have among all keys.
     fn renumber(&mut self, numbers: Option<&[u32]>) {
         if let Some(numbers) = numbers {

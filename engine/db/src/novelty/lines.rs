@@ -131,6 +131,24 @@ impl Lines {
         Some(Lines { rows, e, t, ended, attributes: attributes.into(), closes_from })
     }
 
+    /// Lines of rows that end nothing elsewhere, all of them: what a leaf has.
+    pub(crate) fn of_columns(
+        e: Box<[u64]>,
+        t: Box<[u32]>,
+        ended: Option<Box<[u32]>>,
+        attributes: Box<[AttrLines]>,
+    ) -> Lines {
+        Lines { rows: None, e, t, ended, attributes, closes_from: u32::MAX }
+    }
+
+    /// Bytes they occupy in memory, about.
+    pub(crate) fn weight(&self) -> usize {
+        let rows = self.rows.as_ref().map_or(0, |rows| rows.len() * 4);
+        let ended = self.ended.as_ref().map_or(0, |ended| ended.len() * 4);
+        let values: usize = self.attributes.iter().map(|of| of.values.weight()).sum();
+        rows + ended + self.e.len() * 12 + values
+    }
+
     /// The lines of an attribute.
     pub(crate) fn of(&self, a: u32) -> Option<&AttrLines> {
         let at = self.attributes.binary_search_by_key(&a, |lines| lines.a).ok()?;
@@ -220,26 +238,36 @@ impl<'e, F: Fn(usize) -> &'e Event> Fact<'_, F> {
 }
 
 impl AttrLines {
+    /// The lines `at` of an attribute that ends nothing elsewhere.
+    pub(crate) fn new(a: u32, at: Range<usize>, values: Column) -> AttrLines {
+        AttrLines { a, at, values, closes_from: u32::MAX }
+    }
+
     /// Calls `hit` with the number of each key and each of its lines (from the attribute's first). `keys` ascend; the
     /// attribute's lines must be in the order of entities.
     pub(crate) fn find_entities(&self, e: &[u64], keys: &[u64], mut hit: impl FnMut(u32, u32)) {
         find(&e[self.at.clone()], keys.iter(), |line, key| line.cmp(key), &mut hit);
     }
 
-    /// The same for values, ascending in index order; the attribute's lines must be in the order of values.
-    pub(crate) fn find_values(&self, keys: &Column, mut hit: impl FnMut(u32, u32)) {
+    /// The same for values, ascending in index order, of which only `some` are sought; the attribute's lines must be in
+    /// the order of values. Keys are numbered from the first of `some`.
+    pub(crate) fn find_values(&self, keys: &Column, some: Range<usize>, mut hit: impl FnMut(u32, u32)) {
         match (&self.values, keys) {
-            (Column::Ref(values), Column::Ref(keys)) => find(values, keys.iter(), |x, y| x.cmp(y), &mut hit),
+            (Column::Ref(values), Column::Ref(keys)) => {
+                find(values, keys[some].iter(), |x, y| x.cmp(y), &mut hit);
+            }
             (Column::Long(values), Column::Long(keys)) | (Column::Instant(values), Column::Instant(keys)) => {
-                find(values, keys.iter(), |x, y| x.cmp(y), &mut hit);
+                find(values, keys[some].iter(), |x, y| x.cmp(y), &mut hit);
             }
             (values, keys) => {
-                let mut at = 0;
-                for key in 0..keys.len() {
+                let (mut at, first) = (0, some.start);
+                for key in some {
                     let wanted = keys.get(key);
                     at = gallop_lines(values.len(), at, |line| values.get(line).cmp_index(&wanted).is_lt());
                     let same = |line: &usize| values.get(*line).cmp_index(&wanted).is_eq();
-                    (at..values.len()).take_while(same).for_each(|line| hit(key as u32, line as u32));
+                    (at..values.len())
+                        .take_while(same)
+                        .for_each(|line| hit((key - first) as u32, line as u32));
                 }
             }
         }

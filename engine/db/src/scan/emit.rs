@@ -60,20 +60,31 @@ pub(crate) fn run(cursor: &mut RunCursor, to: usize, columns: Columns, window: &
 
 /// The lines of rows from the head to `to` that the view shows; where it got.
 fn stretch(cursor: &RunCursor, seen: Seen<'_>, to: usize, columns: Columns, batch: &mut Batch) -> usize {
-    let (lines, base) = (seen.lines, cursor.layer.base);
+    let lines = seen.lines;
     let (first, last) = (lines.line_at(cursor.at), lines.line_at(to));
+    let end = lines_shown(seen, cursor.layer.base, first..last, columns, batch);
+    if end == last { to } else { lines.row_of(end) }
+}
+
+/// Those of some lines that the view shows, until the batch is full; the first line that was not looked at.
+pub(crate) fn lines_shown(
+    seen: Seen<'_>,
+    base: u64,
+    at: Range<usize>,
+    columns: Columns,
+    batch: &mut Batch,
+) -> usize {
+    let (lines, first, last) = (seen.lines, at.start, at.end);
     let room = BATCH_ROWS - batch.rows;
     let end = last.min(first + room);
     let shown = seen.count(first..end);
-    let end = if shown == end - first {
+    if shown == end - first {
         fill_lines(batch, columns, lines, base, first..end);
-        end
-    } else {
-        let (chosen, end) = choose_shown(seen, first..last, room);
-        pick_lines(batch, columns, lines, base, &chosen);
-        end
-    };
-    if end == last { to } else { lines.row_of(end) }
+        return end;
+    }
+    let (chosen, end) = choose_shown(seen, first..last, room);
+    pick_lines(batch, columns, lines, base, &chosen);
+    end
 }
 
 /// Lines of a stretch, which are facts that hold.

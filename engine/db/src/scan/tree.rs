@@ -6,6 +6,7 @@ use std::ops::{Bound, Range as Rows};
 use std::sync::Arc;
 
 use super::by_value::contains;
+use super::emit;
 use super::window::{Mark, Marks, Window};
 use crate::Result;
 use crate::datom::DatomRef;
@@ -43,6 +44,18 @@ struct Part {
     rows: Rows<usize>,
     /// every row is shown as it is
     clear: bool,
+}
+
+impl Part {
+    /// The first of `rows` that the view shows by itself; their end if there is none.
+    fn next_shown(&self, role: Role, window: &Window, mut rows: Rows<usize>) -> usize {
+        let end = rows.end;
+        let found = match self.leaf.ready() {
+            Some(dense) => dense.seen(window, self.clear).and_then(|seen| rows.find(|&row| seen.shows(row))),
+            None => rows.find(|&row| is_shown(role, window, &self.leaf, row)),
+        };
+        found.unwrap_or(end)
+    }
 }
 
 /// How many leaves a scan announces to the port ahead of reading them.
@@ -94,10 +107,7 @@ impl TreeCursor {
         let skips = self.skips();
         while let Some(part) = self.parts.front_mut() {
             if skips && !part.clear {
-                while !part.rows.is_empty() && !is_shown(self.role, &self.window, &part.leaf, part.rows.start)
-                {
-                    part.rows.start += 1;
-                }
+                part.rows.start = part.next_shown(self.role, &self.window, part.rows.clone());
             }
             if !part.rows.is_empty() {
                 return;
@@ -129,9 +139,8 @@ impl TreeCursor {
             rows = start..rows.clone().rev().find(inside).map_or(start, |last| last + 1);
         }
         if !rows.is_empty() {
-            let clear = self.role == Role::Current
-                && self.window.lo <= span.added_min.0
-                && span.added_max.0 <= self.window.hi;
+            let clear = self.role == Role::Current && self.tree.covers(at, &self.window);
+            self.tree.dense(at, &leaf, rows.len());
             self.parts.push_back(Part { leaf, rows, clear });
         }
         Ok(())
@@ -149,6 +158,13 @@ impl TreeCursor {
             gallop(part.rows.clone(), |i| index.cmp_eav(&part.leaf.row(i), bound) == Ordering::Less)
         };
         let to = bound.map_or(part.rows.end, before);
+        if let Some(dense) = part.leaf.ready() {
+            part.rows.start = match dense.seen(&self.window, part.clear) {
+                Some(seen) => emit::lines_shown(seen, dense.base, part.rows.start..to, columns, batch),
+                None => to,
+            };
+            return;
+        }
         if part.clear {
             let end = to.min(part.rows.start + BATCH_ROWS - batch.rows);
             part.leaf.slice_into(part.rows.start..end, columns, batch);

@@ -14,8 +14,11 @@
 //! ```
 //! In AEVT and AVET the rows of an attribute are contiguous, so its directory is the attribute column.
 
+pub(crate) mod dense;
+
 use std::ops::Range as Rows;
-use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, OnceLock};
 
 use super::bytes::{Reader, damaged};
 use super::packed::{PADDING, Packed};
@@ -28,6 +31,7 @@ use crate::id::{AttrId, EntityId, T};
 use crate::order::Index;
 use crate::range::{Batch, Columns, Range};
 use crate::value::{ValueRef, ValueType};
+pub(crate) use dense::Dense;
 
 /// The most rows a leaf may hold.
 pub const MAX_LEAF_ROWS: usize = 8192;
@@ -43,6 +47,9 @@ pub struct Leaf {
     ended: Option<Packed>,
     attributes: Box<[AttrStream]>,
     places: Places,
+    /// rows read so far by scans and batched look-ups
+    heat: AtomicU32,
+    dense: OnceLock<Option<Dense>>,
 }
 
 /// The values of one attribute.
@@ -274,7 +281,7 @@ impl Leaf {
         }
     }
 
-    /// Bytes it occupies in memory, about.
+    /// Bytes it occupies in memory now, about: more once it is read often.
     #[must_use]
     pub fn weight(&self) -> usize {
         let ended = self.ended.as_ref().map_or(0, Packed::heap_bytes);
@@ -285,7 +292,7 @@ impl Leaf {
             Places::Scattered { codes, positions } => codes.heap_bytes() + positions.len() * 2,
         };
         let columns = self.e.heap_bytes() + self.t.heap_bytes() + ended;
-        size_of::<Leaf>() + self.payload.len() + columns + streams + places
+        size_of::<Leaf>() + self.payload.len() + columns + streams + places + self.dense_weight()
     }
 
     /// Reads a leaf from its payload.
@@ -316,7 +323,9 @@ impl Leaf {
         if reader.left() != PADDING {
             return Err(damaged("a leaf is longer than its columns"));
         }
-        Ok(Leaf { index, len, e, t, ended, attributes: attributes.into(), places, payload: payload.clone() })
+        let (attributes, payload) = (attributes.into(), payload.clone());
+        let (heat, dense) = (AtomicU32::new(0), OnceLock::new());
+        Ok(Leaf { index, len, e, t, ended, attributes, places, payload, heat, dense })
     }
 }
 

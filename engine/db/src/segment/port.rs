@@ -18,6 +18,9 @@ pub trait SegmentPort: Send + Sync {
 
     /// A hint that these will be asked for soon.
     fn prefetch(&self, _hashes: &[Hash]) {}
+
+    /// Says that a segment became heavier since it was handed out: a cache weighs it anew.
+    fn grown(&self, _hash: &Hash) {}
 }
 
 /// Segments in memory: for tests, for databases that live in one process, and as a staging place.

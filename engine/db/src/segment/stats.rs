@@ -84,6 +84,11 @@ impl Stats {
         self.attributes.get(&a)
     }
 
+    /// The attribute with the most datoms. O(attributes).
+    pub(crate) fn largest(&self) -> Option<&AttrStats> {
+        self.attributes.values().max_by_key(|of| of.datoms)
+    }
+
     pub(crate) fn add(&mut self, e: EntityId, a: AttrId, v: &ValueRef<'_>) {
         let stats = self.attributes.entry(a).or_default();
         stats.datoms += 1;

@@ -88,6 +88,28 @@ impl Stream {
         }
     }
 
+    /// All its values as a column; its texts lie in a buffer of their own, known to be text.
+    pub(crate) fn dense(&self, payload: &Arc<[u8]>, rows: usize) -> Column {
+        let texts = |texts: &Texts| {
+            let (text, start) = texts.text(payload);
+            let views = (0..rows).map(|i| {
+                let range = texts.range(payload, i);
+                (range.start - start) as u32..(range.end - start) as u32
+            });
+            TextColumn::of_views(text.into(), views)
+        };
+        match self {
+            Stream::Text(ValueType::Keyword, x) => Column::Keyword(texts(x)),
+            Stream::Text(ValueType::String, x) => Column::String(texts(x)),
+            _ => {
+                let mixed = matches!(self, Stream::Values(_));
+                let mut column = if mixed { Column::of(None) } else { Column::of(self.value_type()) };
+                self.copy_into(payload, 0..rows, &mut column);
+                column
+            }
+        }
+    }
+
     pub(crate) fn value_type(&self) -> Option<ValueType> {
         match self {
             Stream::Boolean(_) => Some(ValueType::Boolean),

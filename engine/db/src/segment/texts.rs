@@ -19,6 +19,8 @@ pub(crate) struct Texts {
     offsets: Packed,
     /// offset of the first byte in the payload
     start: u32,
+    /// bytes of all of them
+    len: u32,
     codes: Option<Packed>,
 }
 
@@ -30,6 +32,12 @@ impl Texts {
         let start = self.start as usize;
         start + self.offsets.get(payload, entry) as usize
             ..start + self.offsets.get(payload, entry + 1) as usize
+    }
+
+    /// All texts one after the other, and where they start in the payload.
+    pub(crate) fn text<'a>(&self, payload: &'a [u8]) -> (&'a str, usize) {
+        let bytes = &payload[self.start as usize..][..self.len as usize];
+        (std::str::from_utf8(bytes).expect("checked when the segment was read"), self.start as usize)
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
@@ -52,7 +60,7 @@ impl Texts {
         let start = reader.position();
         check_offsets(&offsets, payload, entries, reader.take(len)?, utf8)?;
         let codes = dictionary.map(|entries| read_codes(reader, payload, rows, entries)).transpose()?;
-        Ok(Texts { offsets, start: start as u32, codes })
+        Ok(Texts { offsets, start: start as u32, len: len as u32, codes })
     }
 }
 

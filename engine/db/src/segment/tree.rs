@@ -4,21 +4,50 @@
 //! of 8,192 datoms), so that every descent is one binary search. Clones share the list.
 
 use std::ops::Range as Rows;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
 
 use super::Segment;
 use super::bytes::{Reader, damaged, put_varint};
 use super::hash::Hash;
 use super::inner::{Entry, Span};
-use super::leaf::Leaf;
+use super::leaf::{Dense, Leaf};
 use super::port::SegmentPort;
 use super::sep::{Edge, Sep};
 use crate::Result;
 use crate::order::Index;
 use crate::range::{Key, Range};
+use crate::scan::window::Window;
 
 /// The deepest a tree may be; 512 children a node reach any size with fewer.
 const MAX_HEIGHT: u8 = 8;
+
+/// Where a tree remembers a leaf that it was given, for as long as others hold it: a cache answers by hash in a quarter
+/// of a microsecond, this in a twentieth of that.
+#[derive(Default)]
+struct Slot {
+    leaf: RwLock<Weak<Leaf>>,
+    uses: AtomicU32,
+}
+
+/// Of so many uses of a leaf the port hears of one, so that a cache knows what is wanted.
+const USES_PER_ASKING: u32 = 64;
+
+impl Slot {
+    fn known(&self) -> Option<Arc<Leaf>> {
+        if self.uses.fetch_add(1, Ordering::Relaxed) % USES_PER_ASKING == USES_PER_ASKING - 1 {
+            return None;
+        }
+        self.leaf.read().unwrap_or_else(PoisonError::into_inner).upgrade()
+    }
+
+    fn keep(&self, leaf: &Arc<Leaf>) {
+        let mut held = self.leaf.write().unwrap_or_else(PoisonError::into_inner);
+        if !std::ptr::eq(held.as_ptr(), Arc::as_ptr(leaf)) {
+            *held = Arc::downgrade(leaf);
+        }
+    }
+}
 
 /// How the root names a tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +121,7 @@ pub struct Tree {
     index: Index,
     port: Arc<dyn SegmentPort>,
     entries: Arc<[Entry]>,
+    leaves: Arc<[Slot]>,
     /// rows before each leaf, and in all at the end
     before: Arc<[u64]>,
 }
@@ -112,7 +142,8 @@ impl Tree {
             *sum = sum.saturating_add(entry.count);
             Some(*sum)
         }));
-        Ok(Tree { index, port: port.clone(), entries: entries.into(), before: before.into() })
+        let leaves = entries.iter().map(|_| Slot::default()).collect();
+        Ok(Tree { index, port: port.clone(), entries: entries.into(), leaves, before: before.into() })
     }
 
     /// The index.
@@ -163,7 +194,7 @@ impl Tree {
         start..end.max(start)
     }
 
-    fn leaf_at(&self, edge: &Edge<'_>) -> usize {
+    pub(crate) fn leaf_at(&self, edge: &Edge<'_>) -> usize {
         let parts = edge.parts(self.index);
         self.entries
             .partition_point(|entry| entry.sep.at_or_before(self.index, edge, &parts))
@@ -175,7 +206,28 @@ impl Tree {
     /// # Errors
     /// `SEGMENT_UNAVAILABLE`, `DATA_LOSS` from the port.
     pub fn leaf(&self, at: usize) -> Result<Arc<Leaf>> {
-        leaf(&*self.port, self.index, &self.entries[at])
+        let slot = &self.leaves[at];
+        if let Some(leaf) = slot.known() {
+            return Ok(leaf);
+        }
+        let leaf = leaf(&*self.port, self.index, &self.entries[at])?;
+        slot.keep(&leaf);
+        Ok(leaf)
+    }
+
+    /// The leaf as columns, if it was read often enough to be worth them (see [`Leaf::dense`]).
+    pub(crate) fn dense<'l>(&self, at: usize, leaf: &'l Leaf, reading: usize) -> Option<&'l Dense> {
+        let (dense, grown) = leaf.dense(reading);
+        if grown {
+            self.port.grown(&self.entries[at].hash);
+        }
+        dense
+    }
+
+    /// True when `window` shows every row of leaf `at` of a tree of the present.
+    pub(crate) fn covers(&self, at: usize, window: &Window) -> bool {
+        let span = self.entries[at].span;
+        window.lo <= span.added_min.0 && span.added_max.0 <= window.hi
     }
 
     /// Tells the port that these leaves will be asked for.

@@ -7,19 +7,18 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::tree::TreeSource;
 use crate::Result;
 use crate::column::Column;
 use crate::database::Held;
 use crate::database::trees::Row;
-use crate::id::{AttrId, EntityId};
 use crate::novelty::event::cmp_class;
 use crate::novelty::run::gallop;
-use crate::novelty::{Event, Layer, Run, Seek, Seen};
-use crate::range::{Key, Probe};
+use crate::novelty::{AttrLines, Event, Layer, Run, Seek, Seen};
+use crate::range::Probe;
 use crate::scan::cursor::Span;
-use crate::scan::tree::{self, Role, push_marks};
+use crate::scan::tree::push_marks;
 use crate::scan::window::{Mark, Marks, Window};
-use crate::segment::{Leaf, Tree};
 use crate::value::{Value, ValueRef, ValueType};
 
 /// One key of a look-up: an entity (AEVT) or a value (AVET) of the attribute.
@@ -110,31 +109,29 @@ impl<'a> Source<'a> {
     pub(super) fn is_simple(&self) -> bool {
         match self {
             Source::Run(run) => run.simple,
-            Source::Tree(tree) => tree.clear,
+            Source::Tree(tree) => tree.simple,
         }
     }
 
     /// What a simple source, not sought yet, has of all keys.
     pub(super) fn seek_all(&mut self, keys: &Keys<'_>, with_t: bool, probe: &mut Probe) -> Result<()> {
-        if let Source::Run(run) = self
-            && let Some(seen) = run.run.ready(&run.span)
-        {
+        let run = match self {
+            Source::Tree(tree) => return tree.find_all(keys, with_t, probe),
+            Source::Run(run) => run,
+        };
+        if let Some(seen) = run.run.ready(&run.span) {
             run.find_lines(seen, keys, with_t, probe);
             return Ok(());
         }
         for i in 0..keys.len() {
             let key = keys.wanted(i);
-            let rows = self.seek(&key)?;
-            for row in 0..rows {
-                if let Source::Run(run) = self
-                    && !run.span.shows(run.event(run.at + row))
-                {
-                    continue;
+            let rows = run.seek(&key);
+            for event in (run.at..run.at + rows).map(|row| run.event(row)) {
+                match key.v {
+                    _ if !run.span.shows(event) => {}
+                    None => probe.push_value(i, event.v(), run.t(event), with_t),
+                    Some(_) => probe.push_entity(i, event.e, run.t(event), with_t),
                 }
-                self.show(row, &mut |e, v, t| match key.v {
-                    None => probe.push_value(i, v, t, with_t),
-                    Some(_) => probe.push_entity(i, e, t, with_t),
-                });
             }
         }
         Ok(())
@@ -167,6 +164,38 @@ impl<'a> Source<'a> {
                 }
             }
         }
+    }
+}
+
+/// What the lines of an attribute have of some keys.
+pub(super) fn find_lines(
+    seen: Seen<'_>,
+    of: &AttrLines,
+    base: u64,
+    keys: &Keys<'_>,
+    some: Rows<usize>,
+    with_t: bool,
+    probe: &mut Probe,
+) {
+    let (lines, first, from) = (seen.lines, of.at.start, some.start as u32);
+    let mut hits: Vec<u32> = Vec::with_capacity(some.len());
+    probe.input.reserve(some.len());
+    let mut hit = |key: u32, line: u32| {
+        if seen.shows(first + line as usize) {
+            probe.input.push(from + key);
+            hits.push(line);
+        }
+    };
+    match keys {
+        Keys::Entities(keys) => of.find_entities(&lines.e, &keys[some], &mut hit),
+        Keys::Values(keys) => of.find_values(keys, some, &mut hit),
+    }
+    match keys {
+        Keys::Entities(_) => probe.v.extend_rows(&of.values, &hits),
+        Keys::Values(_) => probe.e.extend(hits.iter().map(|&line| lines.e[first + line as usize])),
+    }
+    if with_t {
+        probe.t.extend(hits.iter().map(|line| base + u64::from(lines.t[first + *line as usize])));
     }
 }
 
@@ -214,28 +243,8 @@ impl<'a> RunSource<'a> {
 
     /// What the run's lines have of all keys.
     fn find_lines(&self, seen: Seen<'_>, keys: &Keys<'_>, with_t: bool, probe: &mut Probe) {
-        let lines = seen.lines;
-        let Some(of) = lines.of(self.a) else { return };
-        let first = of.at.start;
-        let mut hits: Vec<u32> = Vec::with_capacity(keys.len());
-        probe.input.reserve(keys.len());
-        let mut hit = |key: u32, line: u32| {
-            if seen.shows(first + line as usize) {
-                probe.input.push(key);
-                hits.push(line);
-            }
-        };
-        match keys {
-            Keys::Entities(keys) => of.find_entities(&lines.e, keys, &mut hit),
-            Keys::Values(keys) => of.find_values(keys, &mut hit),
-        }
-        match keys {
-            Keys::Entities(_) => probe.v.extend_rows(&of.values, &hits),
-            Keys::Values(_) => probe.e.extend(hits.iter().map(|&line| lines.e[first + line as usize])),
-        }
-        if with_t {
-            let t = |line: &u32| self.layer.base + u64::from(lines.t[first + *line as usize]);
-            probe.t.extend(hits.iter().map(t));
+        if let Some(of) = seen.lines.of(self.a) {
+            find_lines(seen, of, self.layer.base, keys, 0..keys.len(), with_t, probe);
         }
     }
 
@@ -269,117 +278,4 @@ impl<'a> RunSource<'a> {
             (Row::Event(event), Mark { t: self.t(event), added: event.added(), unkept: event.unkept() })
         })
     }
-}
-
-/// The rows of one attribute in one tree. Only the leaves of the key sought last are held.
-pub(super) struct TreeSource<'a> {
-    tree: &'a Tree,
-    a: AttrId,
-    /// the position of the first leaf held among the tree's
-    first: usize,
-    /// the leaf of the key, and those after it that go on with the key; each with its rows of the attribute
-    leaves: SmallVec<[(Arc<Leaf>, Rows<usize>); 1]>,
-    /// the rows of the key, leaf by leaf
-    hits: SmallVec<[Rows<usize>; 1]>,
-    /// there is no row at or after the key
-    ended: bool,
-    clear: bool,
-}
-
-impl<'a> TreeSource<'a> {
-    pub(super) fn open(tree: &'a Tree, role: Role, a: AttrId, window: &Window) -> TreeSource<'a> {
-        let spans = || tree.entries().iter().map(|entry| entry.span);
-        let shown = || spans().all(|span| window.lo <= span.added_min.0 && span.added_max.0 <= window.hi);
-        let clear = role == Role::Current && !window.careful && shown();
-        TreeSource { tree, a, first: 0, leaves: SmallVec::new(), hits: SmallVec::new(), ended: false, clear }
-    }
-
-    fn seek(&mut self, key: &Wanted<'_>) -> Result<usize> {
-        self.hits.clear();
-        if self.ended {
-            return Ok(0);
-        }
-        // The last leaf held is the only one that can have rows of this key if the key goes beyond it.
-        let order = |leaf: &Leaf, i: usize| order(leaf, i, key);
-        let within =
-            |(leaf, rows): &(Arc<Leaf>, Rows<usize>)| !rows.is_empty() && order(leaf, rows.end - 1).is_ge();
-        match self.leaves.iter().position(within) {
-            Some(at) => {
-                self.leaves.drain(..at);
-                self.first += at;
-            }
-            None => self.descend(key)?,
-        }
-        let mut count = 0;
-        for at in 0.. {
-            if at == self.leaves.len() && !self.go_on(key)? {
-                break;
-            }
-            let (leaf, rows) = &mut self.leaves[at];
-            rows.start = tree::gallop(rows.clone(), |i| order(leaf, i) == Ordering::Less);
-            let same = tree::gallop(rows.clone(), |i| order(leaf, i) != Ordering::Greater);
-            self.hits.push(rows.start..same);
-            count += same - rows.start;
-            if same < rows.end {
-                break;
-            }
-        }
-        Ok(count)
-    }
-
-    /// Finds the leaf where the key starts.
-    fn descend(&mut self, key: &Wanted<'_>) -> Result<()> {
-        self.leaves.clear();
-        let key = Key { a: Some(self.a), e: key.e.map(EntityId), v: search_value(key) };
-        match self.tree.leaf_for(&key)? {
-            Some((at, leaf)) => {
-                self.first = at;
-                let rows = leaf.attr_rows(self.a);
-                self.leaves.push((leaf, rows));
-            }
-            None => self.ended = true,
-        }
-        Ok(())
-    }
-
-    /// Holds the next leaf too, if it can go on with the key; false at the end of the attribute.
-    fn go_on(&mut self, key: &Wanted<'_>) -> Result<bool> {
-        let next = self.first + self.leaves.len();
-        if self.leaves.is_empty() || next >= self.tree.entries().len() {
-            return Ok(false);
-        }
-        let leaf = self.tree.leaf(next)?;
-        let rows = leaf.attr_rows(self.a);
-        let goes_on = !rows.is_empty() && order(&leaf, rows.start, key).is_le();
-        // A leaf that starts beyond the key is still where a later key may lie.
-        if !rows.is_empty() || self.leaves.iter().all(|(_, rows)| rows.is_empty()) {
-            self.leaves.push((leaf, rows));
-        }
-        Ok(goes_on)
-    }
-
-    fn row(&self, mut i: usize) -> (&Leaf, usize) {
-        for ((leaf, _), hits) in self.leaves.iter().zip(&self.hits) {
-            if i < hits.len() {
-                return (leaf, hits.start + i);
-            }
-            i -= hits.len();
-        }
-        unreachable!("only rows that were counted are asked for")
-    }
-}
-
-/// The order of row `i` against the key.
-fn order(leaf: &Leaf, i: usize, key: &Wanted<'_>) -> Ordering {
-    match (key.e, key.v) {
-        (Some(e), _) => leaf.e(i).0.cmp(&e),
-        (None, Some(v)) => cmp_class(&leaf.v(i), &v),
-        (None, None) => Ordering::Equal,
-    }
-}
-
-/// The value to descend by: none for decimals, of which several scales may stand before the one asked for.
-fn search_value(key: &Wanted<'_>) -> Option<crate::Value> {
-    let v = key.v.filter(|v| !matches!(v.value_type(), ValueType::BigDec | ValueType::Tuple))?;
-    Some(v.to_value())
 }
