@@ -75,7 +75,7 @@ impl<'a> TreeSource<'a> {
             // What comes after the last row can only be in later leaves; what equals it can be there too.
             let behind = tree::gallop(key..keys.len(), |i| order(&leaf, last, &keys.wanted(i)).is_ge());
             if behind > key {
-                self.find_in(at, &leaf, rows, keys, key..behind, with_t, probe);
+                self.find_in((at, &leaf), rows, keys, key..behind, with_t, probe);
             }
             // Some key may be given twice.
             let same = |i: &usize| order(&leaf, last, &keys.wanted(*i)).is_eq();
@@ -95,8 +95,7 @@ impl<'a> TreeSource<'a> {
     /// What one leaf has of some keys.
     fn find_in(
         &self,
-        at: usize,
-        leaf: &Leaf,
+        (at, leaf): (usize, &Leaf),
         rows: Rows<usize>,
         keys: &Keys<'_>,
         some: Rows<usize>,
