@@ -344,6 +344,65 @@ impl Column {
         }
     }
 
+    /// Appends rows of several columns: which of them, and which of its rows.
+    pub(crate) fn extend_chosen(&mut self, from: &[&Column], chosen: &[(u32, u32)]) {
+        fn picked<T: Copy>(
+            from: &[&Column],
+            chosen: &[(u32, u32)],
+            slice: impl Fn(&Column) -> Option<&[T]>,
+            to: &mut Vec<T>,
+        ) -> bool {
+            let Some(from) = from.iter().map(|column| slice(column)).collect::<Option<Vec<&[T]>>>() else {
+                return false;
+            };
+            to.extend(chosen.iter().map(|(column, row)| from[*column as usize][*row as usize]));
+            true
+        }
+        let done = match self {
+            Column::Long(to) => picked(from, chosen, Column::longs, to),
+            Column::Instant(to) => picked(from, chosen, Column::instants, to),
+            Column::Ref(to) => picked(from, chosen, Column::refs, to),
+            _ => false,
+        };
+        if done {
+            return;
+        }
+        for (column, row) in chosen {
+            self.extend_range(from[*column as usize], *row as usize..*row as usize + 1);
+        }
+    }
+
+    fn longs(&self) -> Option<&[i64]> {
+        match self {
+            Column::Long(x) => Some(x),
+            _ => None,
+        }
+    }
+
+    fn instants(&self) -> Option<&[i64]> {
+        match self {
+            Column::Instant(x) => Some(x),
+            _ => None,
+        }
+    }
+
+    fn refs(&self) -> Option<&[u64]> {
+        match self {
+            Column::Ref(x) => Some(x),
+            _ => None,
+        }
+    }
+
+    /// The index order of row `i` and of row `j` of `other`.
+    pub(crate) fn cmp_rows(&self, i: usize, other: &Column, j: usize) -> std::cmp::Ordering {
+        match (self, other) {
+            (Column::Long(x), Column::Long(y)) | (Column::Instant(x), Column::Instant(y)) => x[i].cmp(&y[j]),
+            (Column::Ref(x), Column::Ref(y)) => x[i].cmp(&y[j]),
+            (Column::Uuid(x), Column::Uuid(y)) => x[i].cmp(&y[j]),
+            (x, y) => x.get(i).cmp_index(&y.get(j)),
+        }
+    }
+
     /// Drops all rows; the type stays, and what was allocated.
     pub fn clear(&mut self) {
         match self {

@@ -4,6 +4,7 @@
 //! into it. What it is not: netted, or copied for a snapshot; a value sees the events with `t <= basis`. Called by the
 //! database value alone. It owns its memory until the last value of the generation goes. It cannot fail.
 
+pub(crate) mod closings;
 pub(crate) mod event;
 pub(crate) mod layer;
 pub(crate) mod lines;
@@ -12,6 +13,7 @@ pub(crate) mod prefix;
 pub(crate) mod run;
 pub(crate) mod sorted;
 
+pub(crate) use closings::Closings;
 pub(crate) use event::{Event, Marks, Seek};
 pub(crate) use layer::Layer;
 pub(crate) use lines::{AttrLines, Lines, Seen};

@@ -154,6 +154,19 @@ impl Batch {
         Batch { rows: 0, e: Vec::new(), a: Vec::new(), v, t: Vec::new(), added: Vec::new() }
     }
 
+    /// Drops some rows, given ascending.
+    pub(crate) fn drop_rows(&mut self, dropped: &[u32]) {
+        let kept = kept(self.rows, dropped);
+        self.rows = kept.len();
+        pick(&mut self.e, &kept);
+        pick(&mut self.a, &kept);
+        pick(&mut self.t, &kept);
+        pick(&mut self.added, &kept);
+        if !self.v.is_empty() {
+            self.v = self.v.gather(&kept);
+        }
+    }
+
     /// Drops the rows; keeps the type of the value column and what was allocated.
     pub fn clear(&mut self) {
         self.rows = 0;
@@ -162,6 +175,19 @@ impl Batch {
         self.v.clear();
         self.t.clear();
         self.added.clear();
+    }
+}
+
+/// The rows but some.
+fn kept(rows: usize, dropped: &[u32]) -> Vec<u32> {
+    let mut dropped = dropped.iter().copied().peekable();
+    (0..rows as u32).filter(|row| dropped.next_if_eq(row).is_none()).collect()
+}
+
+/// Leaves some rows of a column that is filled.
+fn pick<T: Copy>(column: &mut Vec<T>, rows: &[u32]) {
+    if !column.is_empty() {
+        *column = rows.iter().map(|&row| column[row as usize]).collect();
     }
 }
 
@@ -177,4 +203,17 @@ pub struct Probe {
     pub v: Column,
     /// transaction numbers, if asked for
     pub t: Vec<u64>,
+}
+
+impl Probe {
+    /// Drops some rows, given ascending.
+    pub(crate) fn drop_rows(&mut self, dropped: &[u32]) {
+        let kept = kept(self.input.len(), dropped);
+        pick(&mut self.input, &kept);
+        pick(&mut self.e, &kept);
+        pick(&mut self.t, &kept);
+        if !self.v.is_empty() {
+            self.v = self.v.gather(&kept);
+        }
+    }
 }

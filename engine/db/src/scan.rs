@@ -10,6 +10,7 @@ pub(crate) mod emit;
 pub(crate) mod merge;
 pub(crate) mod table;
 pub(crate) mod tree;
+pub(crate) mod weave;
 pub(crate) mod window;
 
 use std::ops::Bound;
@@ -17,6 +18,7 @@ use std::ops::Bound;
 use crate::Result;
 use crate::database::Db;
 use crate::id::AttrId;
+use crate::novelty::Closings;
 use crate::order::Index;
 use crate::range::{Batch, Columns, Key, Range};
 use by_value::ByValue;
@@ -24,6 +26,8 @@ use cursor::{Cursor, RunCursor, Span};
 use merge::Merge;
 use table::{TableColumn, TableCursor};
 use tree::TreeCursor;
+use weave::{Order, Weave};
+use window::Window;
 
 /// Rows of a range, a batch at a time.
 pub struct Scan<'a> {
@@ -45,6 +49,7 @@ enum Part {
 enum Open {
     Nothing,
     Merge(Merge),
+    Weave(Weave),
     ByValue(ByValue),
 }
 
@@ -79,6 +84,7 @@ impl<'a> Scan<'a> {
             match &mut self.open {
                 Open::Nothing => {}
                 Open::Merge(merge) => merge.fill(batch)?,
+                Open::Weave(weave) => weave.fill(batch)?,
                 Open::ByValue(rows) => rows.fill(self.columns, batch),
             }
             if emit::is_full(batch) {
@@ -86,7 +92,7 @@ impl<'a> Scan<'a> {
             }
             let Some(part) = self.parts.pop() else { return Ok(batch.rows > 0) };
             self.open = match part {
-                Part::Merge(range) => Open::Merge(open(self.db, &range, self.columns)?),
+                Part::Merge(range) => open(self.db, &range, self.columns)?,
                 Part::ByValue(a, range) => Open::ByValue(by_value(self.db, a, &range)?),
             };
         }
@@ -94,7 +100,7 @@ impl<'a> Scan<'a> {
 }
 
 /// Every source that has rows in `range`.
-fn open(db: &Db, range: &Range, columns: Columns) -> Result<Merge> {
+fn open(db: &Db, range: &Range, columns: Columns) -> Result<Open> {
     let window = db.window();
     let mut cursors = Vec::new();
     for held in db.layers() {
@@ -117,7 +123,31 @@ fn open(db: &Db, range: &Range, columns: Columns) -> Result<Merge> {
     for column in TableColumn::ALL {
         cursors.extend(TableCursor::open(db, column, &window, range)?.map(Cursor::Table));
     }
-    Ok(Merge::new(range.index, window, columns, cursors))
+    if let Some((a, order)) = woven(range, &window).filter(|_| cursors.len() > 1)
+        && cursors.iter().all(Cursor::nets_alone)
+    {
+        let ty = db.schema().attribute(a).and_then(|attribute| attribute.value_type);
+        let mut closings = Closings::new(ty);
+        cursors.iter().for_each(|cursor| cursor.closings(&mut closings));
+        closings.sort(order);
+        return Ok(Open::Weave(Weave::new(order, window, columns, ty, cursors, closings)));
+    }
+    Ok(Open::Merge(Merge::new(range.index, window, columns, cursors)))
+}
+
+/// The attribute of a range whose sources can be woven, and their order. Decimals of several scales stand apart in trees,
+/// and what is not netted or hides intervals is looked at fact by fact.
+fn woven(range: &Range, window: &Window) -> Option<(AttrId, Order)> {
+    if window.history || window.careful || range.index == Index::Eavt || tree::widened(range).is_some() {
+        return None;
+    }
+    let (Bound::Included(start) | Bound::Excluded(start), Bound::Included(end) | Bound::Excluded(end)) =
+        (&range.start, &range.end)
+    else {
+        return None;
+    };
+    let one_value = range.index == Index::Avet && start.v.is_some() && start.v == end.v;
+    Some((start.a.filter(|_| start.a == end.a)?, Order::of(range.index, one_value)))
 }
 
 fn by_value(db: &Db, a: AttrId, range: &Range) -> Result<ByValue> {

@@ -14,7 +14,7 @@ use super::trees::Row;
 use crate::Result;
 use crate::column::Column;
 use crate::id::{AttrId, EntityId};
-use crate::novelty::Seek;
+use crate::novelty::{Closings, Seek};
 use crate::order::Index;
 use crate::range::{Batch, Columns, Probe, Range};
 use crate::scan::cursor::Span;
@@ -80,8 +80,11 @@ impl Db {
     }
 
     fn no_probe(&self, a: AttrId) -> Probe {
-        let ty = self.schema().attribute(a).and_then(|attribute| attribute.value_type);
-        Probe { input: Vec::new(), e: Vec::new(), v: Column::of(ty), t: Vec::new() }
+        Probe { input: Vec::new(), e: Vec::new(), v: Column::of(self.value_type(a)), t: Vec::new() }
+    }
+
+    fn value_type(&self, a: AttrId) -> Option<ValueType> {
+        self.schema().attribute(a).and_then(|attribute| attribute.value_type)
     }
 
     /// Keys of which every source knows only what holds are sought in each source by itself, in one tight pass; what
@@ -111,11 +114,22 @@ impl Db {
         touched.dedup();
         let mut parts: SmallVec<[Probe; 6]> = SmallVec::new();
         let (rest, numbers) = keys.without(&touched);
+        let closing = sources.iter().any(Source::closes);
         for source in sources.iter_mut().filter(|source| source.is_simple()) {
             let mut part = self.no_probe(a);
-            source.seek_all(&rest, with_t, &mut part)?;
-            part.renumber(numbers.as_deref());
+            source.seek_all(&rest, with_t || closing, &mut part)?;
             parts.push(part);
+        }
+        for source in sources.iter().filter(|source| source.closes()) {
+            let mut closings = Closings::new(self.value_type(a));
+            let keys = source.closings(&rest, &mut closings);
+            parts.iter_mut().for_each(|part| closings.take_from(&keys, part));
+        }
+        for part in &mut parts {
+            part.renumber(numbers.as_deref());
+            if !with_t {
+                part.t.clear();
+            }
         }
         if !touched.is_empty() {
             let keys = keys.select(&touched);
@@ -270,7 +284,8 @@ fn merged(mut parts: SmallVec<[Probe; 6]>) -> Option<Probe> {
         rows.map(|(row, key)| (*key, number as u32, row as u32)).collect::<Vec<_>>()
     };
     let mut order: Vec<(u32, u32, u32)> = parts.iter().enumerate().flat_map(numbered).collect();
-    order.sort_unstable();
+    // Each part is in order already, which this sort makes use of.
+    order.sort();
     let compare = |x: &(u32, u32, u32), y: &(u32, u32, u32)| {
         let (left, right, i, j) = (&parts[x.1 as usize], &parts[y.1 as usize], x.2 as usize, y.2 as usize);
         match left.e.is_empty() {
@@ -286,14 +301,19 @@ fn merged(mut parts: SmallVec<[Probe; 6]>) -> Option<Probe> {
     let mut all =
         Probe { input: Vec::with_capacity(order.len()), e: Vec::new(), v: parts[0].v.clone(), t: Vec::new() };
     all.v.clear();
-    for (key, part, row) in order {
-        let (part, row) = (&parts[part as usize], row as usize);
-        all.input.push(key);
-        all.e.extend(part.e.get(row));
-        all.t.extend(part.t.get(row));
-        if !part.v.is_empty() {
-            all.v.extend_range(&part.v, row..row + 1);
+    all.input.extend(order.iter().map(|(key, ..)| *key));
+    let chosen: Vec<(u32, u32)> = order.into_iter().map(|(_, part, row)| (part, row)).collect();
+    let numbers = |column: fn(&Probe) -> &[u64]| -> Vec<u64> {
+        let columns: SmallVec<[&[u64]; 6]> = parts.iter().map(column).collect();
+        if columns.iter().all(|column| column.is_empty()) {
+            return Vec::new();
         }
+        chosen.iter().map(|(part, row)| columns[*part as usize][*row as usize]).collect()
+    };
+    (all.e, all.t) = (numbers(|part| &part.e), numbers(|part| &part.t));
+    if all.e.is_empty() {
+        let columns: SmallVec<[&Column; 6]> = parts.iter().map(|part| &part.v).collect();
+        all.v.extend_chosen(&columns, &chosen);
     }
     Some(all)
 }

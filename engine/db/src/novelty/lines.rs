@@ -30,6 +30,8 @@ pub(crate) struct Lines {
     attributes: Box<[AttrLines]>,
     /// the least of the attributes
     closes_from: u32,
+    /// the facts of older sources that the run ends, and when
+    pub(crate) closings: Option<Box<Lines>>,
 }
 
 /// The lines of one attribute.
@@ -53,7 +55,13 @@ pub(crate) struct Seen<'a> {
     pub(crate) part: Option<Span>,
 }
 
-impl Seen<'_> {
+impl<'a> Seen<'a> {
+    /// The closings of an attribute, if the run has some.
+    pub(crate) fn closings(&self, a: u32) -> Option<(&'a Lines, &'a AttrLines)> {
+        let closings = self.lines.closings.as_deref()?;
+        Some((closings, closings.of(a)?))
+    }
+
     /// True when the view shows line number `line`.
     #[inline]
     pub(crate) fn shows(&self, line: usize) -> bool {
@@ -97,6 +105,7 @@ impl Lines {
         let mut kept: Vec<u32> = Vec::with_capacity(run.len());
         let mut ended: Vec<u32> = Vec::new();
         let mut spans: Vec<(u32, usize, u32)> = Vec::new();
+        let mut closed: Vec<(u32, u32)> = Vec::new();
         let mut row = 0;
         while row < run.len() {
             let first = event(row);
@@ -112,8 +121,10 @@ impl Lines {
                 true => fact.intervals(&mut kept, &mut ended),
                 false => kept.extend(fact.live()),
             }
-            if let Some(span) = spans.last_mut() {
-                span.2 = span.2.min(fact.closes());
+            let closes = fact.closes();
+            if let Some(span) = spans.last_mut().filter(|_| closes < u32::MAX) {
+                span.2 = span.2.min(closes);
+                closed.push((row as u32, closes));
             }
             row = end;
         }
@@ -128,7 +139,31 @@ impl Lines {
         let rows = (kept.len() < run.len()).then(|| kept.into());
         let ended = past.then(|| ended.into());
         let closes_from = attributes.iter().map(|of| of.closes_from).min().unwrap_or(u32::MAX);
-        Some(Lines { rows, e, t, ended, attributes: attributes.into(), closes_from })
+        let closings = match closed.is_empty() {
+            true => None,
+            false => Some(Box::new(Lines::closing(&event, &closed)?)),
+        };
+        Some(Lines { rows, e, t, ended, attributes: attributes.into(), closes_from, closings })
+    }
+
+    /// Rows of a run and when they end what older sources have.
+    fn closing<'e>(event: &impl Fn(usize) -> &'e Event, closed: &[(u32, u32)]) -> Option<Lines> {
+        let of = |(row, _): &(u32, u32)| event(*row as usize);
+        let (mut attributes, mut start) = (Vec::new(), 0);
+        for part in closed.chunk_by(|x, y| of(x).a() == of(y).a()) {
+            let at = start..start + part.len();
+            start = at.end;
+            attributes.push(AttrLines::new(of(&part[0]).a(), at, column(part.iter().map(of))?));
+        }
+        Some(Lines {
+            rows: Some(closed.iter().map(|(row, _)| *row).collect()),
+            e: closed.iter().map(|row| of(row).e).collect(),
+            t: closed.iter().map(|(_, t)| *t).collect(),
+            ended: None,
+            attributes: attributes.into(),
+            closes_from: u32::MAX,
+            closings: None,
+        })
     }
 
     /// Lines of rows that end nothing elsewhere, all of them: what a leaf has.
@@ -138,7 +173,7 @@ impl Lines {
         ended: Option<Box<[u32]>>,
         attributes: Box<[AttrLines]>,
     ) -> Lines {
-        Lines { rows: None, e, t, ended, attributes, closes_from: u32::MAX }
+        Lines { rows: None, e, t, ended, attributes, closes_from: u32::MAX, closings: None }
     }
 
     /// Bytes they occupy in memory, about.
@@ -270,6 +305,23 @@ impl AttrLines {
                         .for_each(|line| hit((key - first) as u32, line as u32));
                 }
             }
+        }
+    }
+}
+
+impl Run {
+    /// Each fact among `rows` whose oldest event retracts it: an event of it, and when.
+    pub(crate) fn closings(&self, events: &Events, rows: Range<usize>, mut close: impl FnMut(&Event, u32)) {
+        let event = |row: usize| &events[self.positions[row] as usize];
+        let mut row = rows.start;
+        while row < rows.end {
+            let first = event(row);
+            let end = (row + 1..rows.end).find(|&row| !event(row).same_fact(first)).unwrap_or(rows.end);
+            let closes = Fact { rows: row..end, event: &event }.closes();
+            if closes < u32::MAX {
+                close(first, closes);
+            }
+            row = end;
         }
     }
 }

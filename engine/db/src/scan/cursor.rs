@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use super::emit;
 use super::table::TableCursor;
-use super::tree::TreeCursor;
+use super::tree::{Role, TreeCursor};
 use super::window::{Mark, Marks, Window};
 use crate::Result;
 use crate::database::Held;
 use crate::datom::DatomRef;
 use crate::novelty::run::gallop;
-use crate::novelty::{Event, Layer, Run, Seek};
+use crate::novelty::{Closings, Event, Layer, Run, Seek};
 use crate::range::{Batch, Columns, Range};
 
 /// A sorted source, positioned at a row.
@@ -82,6 +82,22 @@ impl Cursor {
             Cursor::Run(run) => run.row(run.at),
             Cursor::Tree(tree) => tree.head(),
             Cursor::Table(table) => table.head(),
+        }
+    }
+
+    /// What it emits holds unless another source ends it, and what it ends itself it can tell.
+    pub(crate) fn nets_alone(&self) -> bool {
+        match self {
+            Cursor::Run(_) => true,
+            Cursor::Tree(tree) => tree.role() != Role::Closing,
+            Cursor::Table(_) => false,
+        }
+    }
+
+    /// The facts of older sources that it ends.
+    pub(crate) fn closings(&self, closings: &mut Closings) {
+        if let Cursor::Run(run) = self {
+            run.closings(closings);
         }
     }
 
@@ -173,6 +189,26 @@ impl RunCursor {
         self.run.seen(self.layer.events(), &self.span, self.layer.tuning.tail, self.end - self.at);
         self.skips = !careful && !self.span.covers(&self.run);
         self.go_to(self.at);
+    }
+
+    fn closings(&self, closings: &mut Closings) {
+        if self.run.plain {
+            return;
+        }
+        let mut close = |event: &Event, t: u32| {
+            if t <= self.span.hi {
+                closings.push(event.e, event.v(), self.layer.base + u64::from(t));
+            }
+        };
+        match self.run.ready(&self.span) {
+            Some(seen) => {
+                let Some(lines) = seen.lines.closings.as_deref() else { return };
+                for line in lines.line_at(self.at)..lines.line_at(self.end) {
+                    close(self.event(lines.row_of(line)), lines.t[line]);
+                }
+            }
+            None => self.run.closings(self.layer.events(), self.at..self.end, close),
+        }
     }
 
     /// Puts the head at row `at`, or at the next one that is shown.

@@ -79,6 +79,10 @@ impl TreeCursor {
         })
     }
 
+    pub(crate) fn role(&self) -> Role {
+        self.role
+    }
+
     pub(crate) fn is_history(&self) -> bool {
         self.role != Role::Current
     }

@@ -14,7 +14,7 @@ use crate::database::Held;
 use crate::database::trees::Row;
 use crate::novelty::event::cmp_class;
 use crate::novelty::run::gallop;
-use crate::novelty::{AttrLines, Event, Layer, Run, Seek, Seen};
+use crate::novelty::{AttrLines, Closings, Event, Layer, Run, Seek, Seen};
 use crate::range::Probe;
 use crate::scan::cursor::Span;
 use crate::scan::tree::push_marks;
@@ -105,12 +105,40 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Every row is a fact of its own that nothing here ends: what the source finds holds, if no other source ends it.
+    /// What the source finds by itself holds, if no other source ends it.
     pub(super) fn is_simple(&self) -> bool {
         match self {
             Source::Run(run) => run.simple,
             Source::Tree(tree) => tree.simple,
         }
+    }
+
+    /// A simple source that ends facts of others.
+    pub(super) fn closes(&self) -> bool {
+        matches!(self, Source::Run(run) if run.simple && run.closes)
+    }
+
+    /// Which of the keys' facts, in older sources, a simple source ends: the key of each, ascending.
+    pub(super) fn closings(&self, keys: &Keys<'_>, closings: &mut Closings) -> Vec<u32> {
+        let mut found = Vec::new();
+        let Source::Run(run) = self else { return found };
+        let Some((lines, of)) = run.run.ready(&run.span).and_then(|seen| seen.closings(run.a)) else {
+            return found;
+        };
+        let first = of.at.start;
+        let mut hit = |key: u32, line: u32| {
+            let t = lines.t[first + line as usize];
+            if t <= run.span.hi {
+                let (e, v) = (lines.e[first + line as usize], of.values.get(line as usize));
+                closings.push(e, v, run.layer.base + u64::from(t));
+                found.push(key);
+            }
+        };
+        match keys {
+            Keys::Entities(keys) => of.find_entities(&lines.e, keys, &mut hit),
+            Keys::Values(keys) => of.find_values(keys, 0..keys.len(), &mut hit),
+        }
+        found
     }
 
     /// What a simple source, not sought yet, has of all keys.
@@ -208,6 +236,8 @@ pub(super) struct RunSource<'a> {
     span: Span,
     clear: bool,
     simple: bool,
+    /// simple, but it ends facts that older sources have
+    closes: bool,
     a: u32,
 }
 
@@ -232,8 +262,9 @@ impl<'a> RunSource<'a> {
         let clear = run.plain && span.covers(run) && !window.careful;
         let seen = run.seen(layer.events(), &span, layer.tuning.tail, keys.min(end - at));
         let ends_nothing = run.plain || seen.is_some_and(|seen| seen.ends_nothing(a, &span));
-        let simple = !window.careful && ends_nothing;
-        Some(RunSource { layer, run: run.clone(), at, end, span, clear, simple, a })
+        let closes = !ends_nothing && seen.is_some();
+        let simple = !window.careful && (ends_nothing || closes);
+        Some(RunSource { layer, run: run.clone(), at, end, span, clear, simple, closes, a })
     }
 
     /// The same, whose facts another source may have too.

@@ -55,7 +55,14 @@ impl<'a> TreeSource<'a> {
     }
 
     /// What a simple tree has of all keys: those of one leaf at a time.
-    pub(super) fn find_all(&mut self, keys: &Keys<'_>, with_t: bool, probe: &mut Probe) -> Result<()> {
+    pub(super) fn find_all(&self, keys: &Keys<'_>, with_t: bool, probe: &mut Probe) -> Result<()> {
+        self.find_by_leaf(keys, with_t, probe)?;
+        // Keys that are given twice and lie in two leaves are found leaf by leaf.
+        probe.sort();
+        Ok(())
+    }
+
+    fn find_by_leaf(&self, keys: &Keys<'_>, with_t: bool, probe: &mut Probe) -> Result<()> {
         let (mut key, mut least) = (0, 0);
         while key < keys.len() {
             let at = self.leaf_of(&keys.wanted(key)).max(least);
@@ -82,7 +89,6 @@ impl<'a> TreeSource<'a> {
             key = (key..behind).rev().take_while(same).last().unwrap_or(behind);
             least = at + 1;
         }
-        probe.sort();
         Ok(())
     }
 
