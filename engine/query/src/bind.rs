@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use annals_db::segment::Reads;
 use annals_db::{Db, T, Value};
 use annals_edn::{Code, Edn, Error, Node};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -28,6 +29,20 @@ pub enum Argument {
     Events(Db, T, T),
     /// as a source: the transactions `start..end` of a database, `[tx instant]`
     Transactions(Db, T, T),
+}
+
+impl Argument {
+    /// The same, its database reading through a port that counts.
+    pub(crate) fn counting(&self, reads: &Arc<Reads>) -> Result<Argument, Error> {
+        Ok(match self {
+            Argument::Db(db) => Argument::Db(db.counting(reads)?),
+            Argument::Events(db, start, end) => Argument::Events(db.counting(reads)?, *start, *end),
+            Argument::Transactions(db, start, end) => {
+                Argument::Transactions(db.counting(reads)?, *start, *end)
+            }
+            Argument::Data(_) | Argument::Form(_) => self.clone(),
+        })
+    }
 }
 
 /// What binding makes of the arguments.
@@ -60,6 +75,27 @@ pub(crate) fn bind<'a>(
     logic: &Logic,
     args: &'a [Argument],
 ) -> Result<Bound<'a>, Error> {
+    bound(checked, logic, args, false)
+}
+
+/// As [`bind`] for a query that is only explained: inputs that are nil are not known yet.
+///
+/// # Errors
+/// As [`bind`].
+pub(crate) fn sketch<'a>(
+    checked: &CheckedQuery,
+    logic: &Logic,
+    args: &'a [Argument],
+) -> Result<Bound<'a>, Error> {
+    bound(checked, logic, args, true)
+}
+
+fn bound<'a>(
+    checked: &CheckedQuery,
+    logic: &Logic,
+    args: &'a [Argument],
+    sketch: bool,
+) -> Result<Bound<'a>, Error> {
     let query = &checked.query;
     let mut kinds = Vec::with_capacity(query.sources.len());
     for source in &query.sources {
@@ -77,7 +113,7 @@ pub(crate) fn bind<'a>(
     }
     let sources = Sources { kinds };
     constants(query, &sources)?;
-    let mut binder = Binder { checked, args, sources: &sources, nothing: false };
+    let mut binder = Binder { checked, args, sources: &sources, nothing: false, sketch };
     let fixed = binder.fixed(logic)?;
     let mut inputs = vec![None; query.inputs.len()];
     for node in &logic.main {
@@ -146,6 +182,8 @@ struct Binder<'b, 'a> {
     args: &'a [Argument],
     sources: &'b Sources<'a>,
     nothing: bool,
+    /// nil stands for what is not known yet
+    sketch: bool,
 }
 
 impl Binder<'_, '_> {
@@ -158,10 +196,18 @@ impl Binder<'_, '_> {
         Ok(found)
     }
 
+    fn unknown(&self, input: usize) -> bool {
+        self.sketch && matches!(self.args.get(input), Some(Argument::Data(Datum::Nil)))
+    }
+
     fn fixed(&mut self, logic: &Logic) -> Result<FxHashMap<VarId, Datum>, Error> {
         let mut values = FxHashMap::default();
         for (var, from) in &logic.fixed {
             let value = match from {
+                Fixed::Input(input, _) if self.unknown(*input) => continue,
+                Fixed::Given(at) if self.sketch && !values.contains_key(&self.checked.given[*at].given) => {
+                    continue;
+                }
                 Fixed::Const(id) => self.constant(*id)?,
                 Fixed::Input(input, None) => self.argument(*input)?,
                 Fixed::Input(input, Some(slot)) => {
@@ -211,6 +257,9 @@ impl Binder<'_, '_> {
 
     /// The rows of an input, without repeats; what names nothing is nil in its resolved form.
     fn rows(&mut self, form: &RowsInput) -> Result<InputRows, Error> {
+        if self.unknown(form.input) {
+            return Ok(InputRows::default());
+        }
         let given = self.argument(form.input)?;
         let refuse = || {
             let message = format!("input {} is no collection", form.input + 1);
@@ -250,7 +299,9 @@ impl Binder<'_, '_> {
     /// True when an input that binds nothing but must have an element has none.
     fn empty_blank(&self) -> Result<bool, Error> {
         for (input, form) in self.checked.query.inputs.iter().enumerate() {
-            if let Input::Binding(Binding::Blank, _) = form {
+            if let Input::Binding(Binding::Blank, _) = form
+                && !self.unknown(input)
+            {
                 self.argument(input)?;
             }
         }

@@ -171,9 +171,4 @@ pub trait Nested {
     /// # Errors
     /// Whatever the nested query is refused with.
     fn run(&self, query: &Edn, args: &[Operand<'_>]) -> Result<Datum, Error>;
-
-    /// Rows that nested queries have read and produced so far.
-    fn spent(&self) -> (u64, u64) {
-        (0, 0)
-    }
 }

@@ -6,16 +6,19 @@
 use std::sync::{Arc, Mutex, OnceLock};
 
 use annals_db::Incarnation;
+use annals_db::segment::Reads;
 use annals_edn::{Code, Edn, Error, Node as Form};
 use rustc_hash::FxHashMap;
 
+use crate::answer::Shaper;
 use crate::ast::{Input, Query, VarId};
 use crate::bind::{self, Argument, Bound};
 use crate::check::{CheckedQuery, InputShape, check};
+use crate::datum::Datum;
 use crate::parse::{parse, parse_inputs};
 use crate::plan::estimate::{CountKey, Statistics};
-use crate::plan::explain;
-use crate::plan::logic::Logic;
+use crate::plan::explain::{Actual, Explain, Explanation, Inner, Planned};
+use crate::plan::logic::{Call, CallArg, Logic};
 use crate::plan::lower::lower;
 use crate::plan::physical::Plan;
 use crate::plan::point::is_point;
@@ -23,6 +26,7 @@ use crate::plan::search::{self, Dice};
 use crate::plan::vars::VarSet;
 use crate::rows::{Position, Rows};
 use crate::run::context::QueryCtx;
+use crate::run::meter::{Meter, Spent, Timer};
 use crate::stored::link::{Linked, link};
 
 /// The most plans that are kept for one query.
@@ -31,7 +35,7 @@ const MAX_PLANS: usize = 64;
 /// A query that can run on any arguments of the shape it was prepared for.
 pub struct Prepared {
     checked: Arc<CheckedQuery>,
-    logic: Logic,
+    logic: Arc<Logic>,
     shapes: Vec<Shape>,
     /// the stored functions that it calls, by number of the argument they are in
     stored: Vec<(usize, annals_db::Function)>,
@@ -67,7 +71,7 @@ impl Prepared {
         };
         let inputs: Vec<InputShape> = args.iter().map(shape).collect();
         let checked = Arc::new(check(&parsed, rules.as_ref(), &inputs)?);
-        let logic = lower(&checked, &bind::databases(&checked.query, args))?;
+        let logic = Arc::new(lower(&checked, &bind::databases(&checked.query, args))?);
         let shapes = shapes(&parsed, args);
         let point = is_point(&logic).then(OnceLock::new);
         Ok(Prepared { checked, logic, shapes, stored, plans: Mutex::default(), point })
@@ -126,14 +130,66 @@ impl Prepared {
         self.start(args, ctx, None, Some(Dice(seed)))
     }
 
-    /// The plan that a run on `args` would take, as text. Nothing is run.
+    /// The plan that a run on `args` would take. Nothing is run. With a timer, what planning takes is told too.
     ///
     /// # Errors
     /// As [`Prepared::run`].
-    pub fn explain(&self, args: &[Argument]) -> Result<String, Error> {
-        let bound = bind::bind(&self.checked, &self.logic, args)?;
-        let plan = if bound.nothing { Arc::new(self.empty_plan()) } else { self.plan(&bound, None)? };
-        Ok(explain::explain(&plan, &self.checked.query))
+    pub fn explain(&self, args: &[Argument], timer: Option<Timer<'_>>) -> Result<Explanation, Error> {
+        let started = timer.map_or(0, |timer| timer.elapsed());
+        let bound = bind::sketch(&self.checked, &self.logic, args)?;
+        let (plan, cached) = self.planned(&bound, None)?;
+        let planned = timer.map(|timer| Planned { cached, nanos: timer.elapsed().saturating_sub(started) });
+        let nested = |call: &Call| nested(&self.checked.query, call, &bound, args);
+        let explain = Explain::new(&self.checked, &self.logic, &plan, None, &nested);
+        Ok(Explanation { planned, ..explain.explanation() })
+    }
+
+    /// Runs on `args` to the end, pulls included, and tells what each step took. The rows are dropped. What `position`
+    /// tells of and what goes beyond `limit` rows is left out, as where a result is delivered.
+    ///
+    /// # Errors
+    /// As [`Prepared::run`], and those of the run and of pulls.
+    pub fn analyze(
+        &self,
+        args: &[Argument],
+        ctx: QueryCtx<'_>,
+        timer: Timer<'_>,
+        (position, limit): (&Position, u64),
+    ) -> Result<Explanation, Error> {
+        let reads = Arc::new(Reads::default());
+        let args: Vec<Argument> = args.iter().map(|arg| arg.counting(&reads)).collect::<Result<_, _>>()?;
+        let ctx = QueryCtx { timer: Some(timer), reads: Some(&reads), ..ctx };
+        let started = timer.elapsed();
+        let bound = bind::bind(&self.checked, &self.logic, &args)?;
+        let (plan, cached) = self.planned(&bound, None)?;
+        let planned = Planned { cached, nanos: timer.elapsed().saturating_sub(started) };
+        let known = (&self.checked, &self.logic);
+        let mut rows = Rows::new(known, plan, bound, &args, ctx, Some(position))?;
+        let mut shaper = Shaper::new(&self.checked, &args)?.cancelled_by(ctx.cancel);
+        let (meter, mut left, mut pulled) = (Meter::new(timer, &reads), limit, 0);
+        while left > 0
+            && let Some(batch) = rows.next()?
+        {
+            let batch = batch.first(left);
+            left -= batch.rows as u64;
+            pulled += batch.rows as u64;
+            for at in (0..batch.columns.len()).filter(|at| shaper.is_pull(*at)).collect::<Vec<_>>() {
+                meter.measure(at, || shaper.column(at, &batch))?;
+            }
+        }
+        let mut explanation = Explanation { planned: Some(planned), ..rows.explanation() };
+        let spent = meter.spent(self.checked.query.find.elements.len());
+        let is_pull = |(at, _): &(usize, &Spent)| shaper.is_pull(*at);
+        let pulls = explanation.result.iter_mut().filter(|operator| operator.kind == "pull");
+        for (operator, (_, spent)) in pulls.zip(spent.iter().enumerate().filter(is_pull)) {
+            operator.actual = Some(Actual { rows_in: pulled, rows_out: pulled, spent: Some(*spent) });
+        }
+        Ok(explanation)
+    }
+
+    /// Query and logical form.
+    pub(crate) fn parts(&self) -> (&CheckedQuery, &Logic) {
+        (&self.checked, &self.logic)
     }
 
     fn start<'a>(
@@ -144,8 +200,8 @@ impl Prepared {
         dice: Option<Dice>,
     ) -> Result<Rows<'a>, Error> {
         let bound = bind::bind(&self.checked, &self.logic, args)?;
-        let plan = if bound.nothing { Arc::new(self.empty_plan()) } else { self.plan(&bound, dice)? };
-        Rows::new(&self.checked, plan, bound, args, ctx, position)
+        let (plan, _) = self.planned(&bound, dice)?;
+        Rows::new((&self.checked, &self.logic), plan, bound, args, ctx, position)
     }
 
     fn empty_plan(&self) -> Plan {
@@ -153,22 +209,26 @@ impl Prepared {
         Plan { root, lead: None, distinct: true, single: false, width, steps: 0 }
     }
 
-    fn plan(&self, bound: &Bound<'_>, dice: Option<Dice>) -> Result<Arc<Plan>, Error> {
+    /// The plan for these arguments, and whether it was known.
+    fn planned(&self, bound: &Bound<'_>, dice: Option<Dice>) -> Result<(Arc<Plan>, bool), Error> {
+        if bound.nothing {
+            return Ok((Arc::new(self.empty_plan()), false));
+        }
         if let Some(plan) = self.point.as_ref().filter(|_| dice.is_none()).and_then(OnceLock::get) {
-            return Ok(plan.clone());
+            return Ok((plan.clone(), true));
         }
         let mut statistics = Statistics::new(&bound.sources, &bound.fixed);
         if dice.is_some() {
-            return self.search(&mut statistics, dice).map(Arc::new);
+            return Ok((Arc::new(self.search(&mut statistics, dice)?), false));
         }
         if let Some(point) = &self.point {
             let plan = Arc::new(self.search(&mut statistics, None)?);
-            return Ok(point.get_or_init(|| plan).clone());
+            return Ok((point.get_or_init(|| plan).clone(), false));
         }
         let mut plans = self.plans.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let key = key(&mut statistics, &plans.asked, bound)?;
         if let Some(plan) = plans.known.get(&key) {
-            return Ok(plan.clone());
+            return Ok((plan.clone(), true));
         }
         let plan = Arc::new(self.search(&mut statistics, None)?);
         let new: Vec<CountKey> =
@@ -180,7 +240,7 @@ impl Prepared {
         let mut statistics = Statistics::new(&bound.sources, &bound.fixed);
         let asked = plans.asked.clone();
         plans.known.insert(self::key(&mut statistics, &asked, bound)?, plan.clone());
-        Ok(plan)
+        Ok((plan, false))
     }
 
     fn search(&self, statistics: &mut Statistics<'_>, dice: Option<Dice>) -> Result<Plan, Error> {
@@ -200,6 +260,25 @@ pub(crate) fn lead(checked: &CheckedQuery, logic: &Logic) -> Option<VarId> {
     let fixed = |var: &VarId| logic.fixed.iter().any(|(fixed, _)| fixed == var);
     let vars = checked.canonical.iter().map(|key| basis[key.column]);
     vars.into_iter().find(|var| !fixed(var))
+}
+
+/// The plan of a query that `call` nests, as far as its arguments are known before anything runs.
+fn nested(query: &Query, call: &Call, bound: &Bound<'_>, args: &[Argument]) -> Vec<Inner> {
+    let Some(CallArg::Form(form)) = call.args.first() else { return Vec::new() };
+    let unknown = || Argument::Data(Datum::Nil);
+    let argument = |arg: &CallArg| match arg {
+        CallArg::Var(var) => bound.fixed.get(var).map_or_else(unknown, |datum| Argument::Data(datum.clone())),
+        CallArg::Source(source) => {
+            args.get(query.sources[usize::from(source.0)].input).cloned().unwrap_or_else(unknown)
+        }
+        CallArg::Form(form) => Argument::Form((**form).clone()),
+    };
+    let args: Vec<Argument> = call.args[1..].iter().map(argument).collect();
+    let explained = Prepared::new(form, &args).and_then(|prepared| prepared.explain(&args, None));
+    // What is wrong with it is said when it runs, if it does.
+    let Ok(Explanation { mut operators, result, .. }) = explained else { return Vec::new() };
+    operators.extend(result);
+    vec![Inner { label: "query, once a row".to_owned(), operators }]
 }
 
 fn key(statistics: &mut Statistics<'_>, asked: &[CountKey], bound: &Bound<'_>) -> Result<Vec<u8>, Error> {

@@ -16,13 +16,15 @@ use crate::datum::{Datum, DatumColumn};
 use crate::functions::Operand;
 use crate::group;
 use crate::order::{self, SortKey};
-use crate::plan::explain;
+use crate::plan::explain::{self, Explain, Explanation, Inner, Measured};
+use crate::plan::logic::{Call, CallArg, Logic};
 use crate::plan::physical::Plan;
 use crate::run::context::{Counters, Env, QueryCtx, Run, STEP};
 use crate::run::frame::{self, Col, Frame, SOUND};
 use crate::run::keys;
+use crate::run::meter::Meter;
 use crate::run::pipe::Pipe;
-use crate::run::subquery::Subqueries;
+use crate::run::subquery::{Seen, Subqueries};
 
 /// Rows of a batch that is cut out of a sorted result.
 const CHUNK: usize = 4096;
@@ -34,6 +36,18 @@ pub struct RowBatch {
     pub rows: usize,
     /// by find element
     pub columns: Vec<DatumColumn>,
+}
+
+impl RowBatch {
+    /// Its first `most` rows.
+    pub(crate) fn first(self, most: u64) -> RowBatch {
+        if self.rows as u64 <= most {
+            return self;
+        }
+        let picked: Vec<u32> = (0..most as u32).collect();
+        let columns = self.columns.iter().map(|column| column.gather(&picked)).collect();
+        RowBatch { rows: picked.len(), columns }
+    }
 }
 
 /// How far a result has been taken; the same query on the same arguments goes on from here on any machine.
@@ -50,6 +64,7 @@ pub struct Position {
 /// A query's result under way.
 pub struct Rows<'a> {
     checked: Arc<CheckedQuery>,
+    logic: Arc<Logic>,
     plan: Arc<Plan>,
     env: Env<'a>,
     pipe: Pipe<'a>,
@@ -101,7 +116,7 @@ enum State {
 
 impl<'a> Rows<'a> {
     pub(crate) fn new(
-        checked: &Arc<CheckedQuery>,
+        (checked, logic): (&Arc<CheckedQuery>, &Arc<Logic>),
         plan: Arc<Plan>,
         bound: Bound<'a>,
         args: &[Argument],
@@ -136,11 +151,12 @@ impl<'a> Rows<'a> {
             counters: RefCell::default(),
             errors: RefCell::default(),
             nested: Box::new(Subqueries::new(ctx)),
+            meter: ctx.timer.zip(ctx.reads).map(|(timer, reads)| Meter::new(timer, reads)),
         };
         let pipe = Pipe::new(&plan.root, base, start.clone());
         let position = Position { rows: position.rows, ..Position::default() };
-        let checked = checked.clone();
-        Ok(Rows { checked, plan, env, pipe, shape, state, skip, left, start, position })
+        let (checked, logic) = (checked.clone(), logic.clone());
+        Ok(Rows { checked, logic, plan, env, pipe, shape, state, skip, left, start, position })
     }
 
     /// The next rows, in canonical order; `None` at the end.
@@ -149,15 +165,31 @@ impl<'a> Rows<'a> {
     /// Of functions that failed on a row given out, of budgets, `CANCELLED`, and of the store.
     #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> Result<Option<RowBatch>, Error> {
-        self.advance().map_err(|error| self.blamed(error))
+        // Making the result has the number after the steps, all of it the next one.
+        let (whole, meter) = (self.plan.steps + 1, self.env.meter.take());
+        let Some(meter) = meter else { return self.advance().map_err(|error| self.blamed(error)) };
+        self.env.meter = Some(meter.fresh());
+        let result = meter.measure(whole, || self.advance());
+        meter.absorb(self.env.meter.take());
+        self.env.meter = Some(meter);
+        result.map_err(|error| self.blamed(error))
     }
 
     /// Names the operator at work when a budget ran out or the query was stopped.
     fn blamed(&self, error: Error) -> Error {
         let step = error.details().iter().find(|(name, _)| name == STEP).and_then(|(_, id)| id.parse().ok());
-        let operator = step.and_then(|id| explain::operator(&self.plan, &self.checked.query, id));
+        let operator = step.and_then(|id| explain::operator(&self.checked, &self.logic, &self.plan, id));
         match operator {
-            Some(operator) => error.with("operator", operator),
+            Some((operator, clause)) => {
+                let error = error.with("operator", operator);
+                match clause {
+                    Some((text, span)) => {
+                        let error = error.with("clause", text);
+                        span.filter(|span| span.end > span.start).map_or(error.clone(), |span| error.at(span))
+                    }
+                    None => error,
+                }
+            }
             None => error,
         }
     }
@@ -206,6 +238,23 @@ impl<'a> Rows<'a> {
         counters.datoms += datoms;
         counters.produced += produced;
         counters
+    }
+
+    /// The plan with what the run has taken so far; with time and segments if the run is measured.
+    #[must_use]
+    pub fn explanation(&self) -> Explanation {
+        let (measured, seen) = (self.measured(), self.env.nested.seen());
+        explained(&self.checked, &self.logic, &self.plan, &measured, &seen)
+    }
+
+    pub(crate) fn measured(&self) -> Measured {
+        let spent = self.env.meter.as_ref().map_or_else(Vec::new, |meter| meter.spent(self.plan.steps + 2));
+        Measured { counters: self.counters(), spent, rows: self.position.rows }
+    }
+
+    /// What is remembered of a nested query's run.
+    pub(crate) fn seen(&self) -> (Arc<Plan>, Measured, Vec<Seen>) {
+        (self.plan.clone(), self.measured(), self.env.nested.seen())
     }
 
     /// Pulls once; columns of the basis in order, or `None` when there is nothing to give out yet.
@@ -258,12 +307,11 @@ impl<'a> Rows<'a> {
             return Ok((cols.iter().map(|col| frame::spread(col, rows)).collect(), rows));
         }
         self.refuse_marked(&frame.marks)?;
-        let order = {
+        self.env.measure(self.plan.steps, || {
             let check = || self.env.check();
-            order::sorted(&cols, frame.rows, &self.shape.keys, !self.shape.distinct, &check)?
-        };
-        let columns = cols.iter().map(|col| pick(col, &order)).collect();
-        Ok((columns, order.len()))
+            let order = order::sorted(&cols, frame.rows, &self.shape.keys, !self.shape.distinct, &check)?;
+            Ok((cols.iter().map(|col| pick(col, &order)).collect(), order.len()))
+        })
     }
 
     /// Everything, sorted.
@@ -278,11 +326,16 @@ impl<'a> Rows<'a> {
             self.state = State::Done;
             return Ok(());
         }
+        self.state = self.env.measure(self.plan.steps, || self.sorted(all))?;
+        Ok(())
+    }
+
+    /// All rows in order, or their groups.
+    fn sorted(&self, all: Frame) -> Result<State, Error> {
         let cols: Vec<Col> = self.shape.basis.iter().map(|var| all.col(*var).clone()).collect();
         if self.shape.aggregates {
             self.refuse_marked(&all.marks)?;
-            self.state = self.aggregate(cols, all.rows)?;
-            return Ok(());
+            return self.aggregate(cols, all.rows);
         }
         let order = order::sorted(&cols, all.rows, &self.shape.keys, false, &|| self.env.check())?;
         let mut kept: Vec<u32> = Vec::with_capacity(order.len());
@@ -306,8 +359,7 @@ impl<'a> Rows<'a> {
             self.refuse_marked(&marks)?;
         }
         let columns = cols.iter().map(|col| frame::spread(col, all.rows)).collect();
-        self.state = State::Sorted(columns, kept, 0);
-        Ok(())
+        Ok(State::Sorted(columns, kept, 0))
     }
 
     /// What the query of a stored aggregate answers about the values of a group.
@@ -423,17 +475,10 @@ impl ResultShape {
         }
         let canonical: Vec<usize> = checked.canonical.iter().map(|key| key.column).collect();
         keys.extend(canonical.iter().map(|column| SortKey::index(*column)));
-        let lead = canonical.iter().copied().find(|column| !bound.fixed.contains_key(&basis[*column]));
-        let streams = query.order_by.is_empty() && !aggregates;
-        let mode = match (lead, plan.lead) {
-            (Some(column), Some(lead)) if streams && basis[column] == lead => {
-                if plan.single {
-                    Mode::Pass(column)
-                } else {
-                    Mode::ByLead(column)
-                }
-            }
-            _ => Mode::Whole,
+        let mode = match lead(checked, plan, |var| bound.fixed.contains_key(&var)) {
+            Some(lead) if plan.single => Mode::Pass(at(lead)),
+            Some(lead) => Mode::ByLead(at(lead)),
+            None => Mode::Whole,
         };
         let elements = query.find.elements.clone();
         let random = elements.iter().any(group::is_random);
@@ -441,6 +486,45 @@ impl ResultShape {
         let (order_by, distinct) = (query.order_by.clone(), plan.distinct);
         ResultShape { basis, keys, find, elements, order_by, canonical, aggregates, distinct, seed, mode }
     }
+}
+
+/// The variable in whose order rows leave while they are found.
+pub(crate) fn lead(checked: &CheckedQuery, plan: &Plan, fixed: impl Fn(VarId) -> bool) -> Option<VarId> {
+    let query = &checked.query;
+    if !query.order_by.is_empty() || query.aggregates() {
+        return None;
+    }
+    let basis = query.basis();
+    let mut vars = checked.canonical.iter().map(|key| basis[key.column]);
+    vars.find(|var| !fixed(*var)).filter(|var| plan.lead == Some(*var))
+}
+
+/// A plan with what was measured of it and of the nested queries that it ran.
+fn explained(
+    checked: &CheckedQuery,
+    logic: &Logic,
+    plan: &Plan,
+    measured: &Measured,
+    seen: &[Seen],
+) -> Explanation {
+    let nested = |call: &Call| {
+        let form = call.args.iter().find_map(|arg| match arg {
+            CallArg::Form(form) => Some(form),
+            _ => None,
+        });
+        let of_call = seen.iter().filter(|seen| form.is_some_and(|form| **form == seen.query));
+        of_call.map(inner).collect()
+    };
+    Explain::new(checked, logic, plan, Some(measured), &nested).explanation()
+}
+
+fn inner(seen: &Seen) -> Inner {
+    let (checked, logic) = seen.prepared.parts();
+    let Explanation { mut operators, result, ran, .. } =
+        explained(checked, logic, &seen.plan, &seen.measured, &seen.deeper);
+    operators.extend(result);
+    let rows = ran.map_or(0, |ran| ran.rows);
+    Inner { label: format!("query, run {} times for {rows} rows", seen.runs), operators }
 }
 
 fn pick(col: &Col, rows: &[u32]) -> DatumColumn {

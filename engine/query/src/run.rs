@@ -1,6 +1,7 @@
 //! Running: batches of rows through the steps of a plan.
 //!
-//! Reading order: [`frame`] batches, [`keys`] rows by key, [`context`] what a run works with, [`pipe`] pipelines; then
+//! Reading order: [`frame`] batches, [`keys`] rows by key, [`context`] what a run works with, [`meter`] what it
+//! takes, [`pipe`] pipelines; then
 //! the steps: [`lookup`], [`join`], [`apply`], [`nested`], [`graph`] and [`closure`], [`fixpoint`].
 
 pub(crate) mod apply;
@@ -13,6 +14,7 @@ pub(crate) mod ints;
 pub(crate) mod join;
 pub(crate) mod keys;
 pub(crate) mod lookup;
+pub(crate) mod meter;
 pub(crate) mod nested;
 pub(crate) mod pipe;
 pub(crate) mod subquery;

@@ -2,6 +2,8 @@
 
 #[path = "engine/errors.rs"]
 mod errors;
+#[path = "engine/explain.rs"]
+mod explain;
 #[path = "engine/orders.rs"]
 mod orders;
 #[path = "engine/plans.rs"]

@@ -34,7 +34,7 @@ pub fn orders(query: &Edn, args: &[Argument], rows: usize) -> Result<Orders> {
     for query in reordered(query) {
         let started = Instant::now();
         let prepared = Prepared::new(&query, args)?;
-        prepared.explain(args)?;
+        prepared.explain(args, None)?;
         plans.push(started.elapsed().as_secs_f64() * 1e3);
         let mut fastest = f64::INFINITY;
         for _ in 0..RUNS {

@@ -17,7 +17,7 @@ use crate::novelty::Tuning;
 use crate::order::Index;
 use crate::range::{Batch, Columns, Key, Range};
 use crate::schema::Schema;
-use crate::segment::Base;
+use crate::segment::{Base, CountingPort, Reads};
 
 impl Db {
     /// The database as an index root has it, without novelty.
@@ -55,6 +55,19 @@ impl Db {
         let options = self.options();
         let origin = Arc::new(Origin { incarnation: self.incarnation(), options, base: Some(base) });
         Ok(self.regenerated(origin, known))
+    }
+
+    /// The same value, reading through a port that counts: what a measured query is given, so that others pay nothing.
+    /// Opens the root again, which is counted too: take the difference from here on.
+    ///
+    /// # Errors
+    /// `SEGMENT_UNAVAILABLE`, `DATA_LOSS` from the port.
+    pub fn counting(&self, reads: &Arc<Reads>) -> Result<Db> {
+        let Some(base) = self.base() else { return Ok(self.clone()) };
+        let port = Arc::new(CountingPort { port: base.port().clone(), reads: reads.clone() });
+        let base = Base::open(base.hash, port)?;
+        let origin = Origin { incarnation: self.incarnation(), options: self.options(), base: Some(base) };
+        Ok(Db { origin: Arc::new(origin), ..self.clone() })
     }
 
     /// The same value with all its layers in one.

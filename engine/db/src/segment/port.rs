@@ -1,5 +1,6 @@
 //! How segments reach the engine: a synchronous port. Fetching, verifying, decoding and caching lie behind it.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use annals_edn::{Code, Error};
@@ -60,6 +61,41 @@ impl SegmentPort for MemoryPort {
             Ok(held.decoded.clone().expect("decoded above"))
         };
         hashes.iter().map(&mut one).collect()
+    }
+}
+
+/// How many segments were asked for, and how many bytes they take decoded. Shared by everything that counts together.
+#[derive(Debug, Default)]
+pub struct Reads {
+    segments: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Reads {
+    /// Segments and bytes so far.
+    #[must_use]
+    pub fn so_far(&self) -> (u64, u64) {
+        (self.segments.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed))
+    }
+}
+
+/// A port that counts what goes through another one, whether that has it at hand or fetches it.
+pub(crate) struct CountingPort {
+    pub(crate) port: Arc<dyn SegmentPort>,
+    pub(crate) reads: Arc<Reads>,
+}
+
+impl SegmentPort for CountingPort {
+    fn get(&self, hashes: &[Hash]) -> Result<Vec<Arc<Segment>>> {
+        let found = self.port.get(hashes)?;
+        let bytes: usize = found.iter().map(|segment| segment.weight()).sum();
+        self.reads.segments.fetch_add(found.len() as u64, Ordering::Relaxed);
+        self.reads.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        Ok(found)
+    }
+
+    fn prefetch(&self, hashes: &[Hash]) {
+        self.port.prefetch(hashes);
     }
 }
 

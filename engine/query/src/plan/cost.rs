@@ -20,7 +20,8 @@ const SEEK: f64 = 500.0;
 const SCAN_ROW: f64 = 10.0;
 const GALLOP: f64 = 60.0;
 const VALUE_PROBE: f64 = 150.0;
-const BUILD_ROW: f64 = 30.0;
+/// Putting one row into the table of a hash join.
+pub(crate) const BUILD_ROW: f64 = 30.0;
 const PROBE_ROW: f64 = 15.0;
 const OUT_ROW: f64 = 8.0;
 const CALL_ROW: f64 = 20.0;

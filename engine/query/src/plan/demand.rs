@@ -12,7 +12,7 @@ use annals_edn::Error;
 
 use crate::ast::VarId;
 
-use super::logic::{Conj, Node, Program, TableNode};
+use super::logic::{Conj, Node, Origin, Program, TableNode};
 use super::physical::{FixPlan, FixRule, Part};
 use super::search::{Search, Seeds};
 use super::vars::VarSet;
@@ -99,8 +99,10 @@ impl Search<'_, '_> {
         let keys: Vec<VarId> = head.iter().zip(bound).filter(|(_, bound)| **bound).map(|(v, _)| *v).collect();
         let mut known: VarSet = keys.iter().copied().collect();
         known.join(&self.fixed);
-        let read = |table, args| Node::Table(TableNode { pred: table, part: Part::Whole, args });
-        let mut done: Conj = demand.map(|table| read(table, keys.clone())).into_iter().collect();
+        let read =
+            |table, args, origin| Node::Table(TableNode { pred: table, part: Part::Whole, args, origin });
+        let mut done: Conj =
+            demand.map(|table| read(table, keys.clone(), Origin::NONE)).into_iter().collect();
         let mut left: Vec<&Node> = body.iter().collect();
         loop {
             absorb(&mut left, &mut known, &mut done, demand.is_none());
@@ -115,7 +117,7 @@ impl Search<'_, '_> {
                 let head = args.map(|(arg, _)| *arg).collect();
                 drafts.push(Draft { table: wanted, head, body: done.clone() });
             }
-            done.push(read(table, call.args.clone()));
+            done.push(read(table, call.args.clone(), call.origin));
             known.extend(call.args.iter().copied());
         }
         done.extend(left.into_iter().cloned());

@@ -9,9 +9,9 @@ use annals_edn::Error;
 use crate::ast::VarId;
 
 use super::closure::{self, Closure};
-use super::cost::{Bounds, Choice, Pricing, is_reference};
+use super::cost::{BUILD_ROW, Bounds, Choice, Pricing, is_reference};
 use super::distinct::Distinctness;
-use super::logic::{DataPattern, Node, NotNode, OrNode, RuleNode, TuplePattern};
+use super::logic::{Attr, DataPattern, Node, NotNode, OrNode, Origin, RuleNode, TuplePattern};
 use super::physical::{
     ClosureStep, Edge, FixStep, HashStep, LookupStep, NotStep, Pipeline, Reading, ScanStep, Step, StepKind,
     TableStep, UnionStep,
@@ -21,6 +21,8 @@ use super::vars::VarSet;
 
 /// Repeats are dropped before a step that multiplies rows by at least this.
 const MULTIPLIES: f64 = 1.2;
+/// What it costs to look for a row among those seen, nanoseconds. Only for show: it is done wherever it may save.
+const DISTINCT_ROW: f64 = 30.0;
 
 /// Where the emission of one pipeline stands.
 struct Emission {
@@ -58,7 +60,7 @@ impl Search<'_, '_> {
             at.bound.join(&node.vars());
             at.bound = at.bound.without(&self.fixed);
             at.rows = pick.rows;
-            self.push(&mut at, kind, needed[i + 1].clone());
+            self.push(&mut at, kind, needed[i + 1].clone(), (pick.cost, node.origin()));
         }
         let lead = if seeds.unit { order.lead() } else { None };
         let distinct = at.distinct.proven(out);
@@ -67,9 +69,9 @@ impl Search<'_, '_> {
         Ok(Built { pipeline, lead, distinct, single })
     }
 
-    fn push(&mut self, at: &mut Emission, kind: StepKind, keep: VarSet) {
+    fn push(&mut self, at: &mut Emission, kind: StepKind, keep: VarSet, (cost, origin): (f64, Origin)) {
         let id = self.step();
-        at.steps.push(Arc::new(Step { id, kind, keep, rows: at.rows }));
+        at.steps.push(Arc::new(Step { id, kind, keep, rows: at.rows, cost, origin }));
     }
 
     /// Variables that nobody needs any more may have left repeats behind: drop them before they multiply.
@@ -80,7 +82,8 @@ impl Search<'_, '_> {
         }
         at.distinct.reset(&kept);
         at.bound = kept.clone();
-        self.push(at, StepKind::Distinct(kept.iter().collect()), kept);
+        let cost = at.rows * DISTINCT_ROW;
+        self.push(at, StepKind::Distinct(kept.iter().collect()), kept, (cost, Origin::NONE));
     }
 
     fn history(&self, node: &Node) -> bool {
@@ -161,10 +164,24 @@ impl Search<'_, '_> {
         let (keys, outs): (Vec<VarId>, Vec<VarId>) = vars.iter().partition(|var| at.bound.has(**var));
         let outs: Vec<VarId> = outs.into_iter().filter(|var| needed.has(*var)).collect();
         let keep: VarSet = keys.iter().chain(&outs).copied().collect();
-        let id = self.step();
-        let step = Arc::new(Step { id, kind: StepKind::Scan(scan), keep, rows: 0.0 });
-        let build = Pipeline { steps: vec![step], rows: 0.0, cost: 0.0 };
-        StepKind::Hash(HashStep { build, keys, outs })
+        let (id, (rows, origin)) = (self.step(), self.build_side(&scan));
+        let cost = rows * BUILD_ROW;
+        let step = Arc::new(Step { id, kind: StepKind::Scan(scan), keep, rows, cost, origin });
+        StepKind::Hash(HashStep { build: Pipeline { steps: vec![step], rows, cost }, keys, outs })
+    }
+
+    /// Rows that a hash join is thought to be built from, and their clause.
+    fn build_side(&mut self, scan: &ScanStep) -> (f64, Origin) {
+        match &scan.pattern {
+            Reading::Tuple(pattern) => (self.statistics.relation_rows(pattern.source), pattern.origin),
+            Reading::Data(pattern) => {
+                let fixed = |var: Option<VarId>| var.filter(|var| self.fixed.has(*var));
+                let (e, v) = (fixed(pattern.e), fixed(pattern.v));
+                let v = if matches!(pattern.a, Attr::Known(_)) { v } else { None };
+                let rows = self.statistics.restricted(pattern.source, &pattern.a, e, v, scan.bounds);
+                (rows.unwrap_or(0.0), pattern.origin)
+            }
+        }
     }
 
     fn not(&mut self, not: &NotNode, at: &Emission) -> Result<NotStep, Error> {

@@ -187,7 +187,19 @@ impl<'a> Statistics<'a> {
             },
             (None, None) => Range::all(annals_db::Index::Eavt),
         };
-        Ok(db.count(&range)? as f64)
+        let count = db.count(&range)? as f64;
+        Ok(attribute.map_or(count, |a| self.share(db, &a, key, count)))
+    }
+
+    /// What of `count` datoms one entity or one value has on average, where explaining does not know which.
+    fn share(&self, db: &Db, a: &Attribute, key: &CountKey, count: f64) -> f64 {
+        let unknown = |var: Option<VarId>| var.is_some_and(|var| self.fixed(var).is_none());
+        let parts = match (unknown(key.e), unknown(key.v)) {
+            (true, _) => db.distinct_entities(a.id).max(1) as f64,
+            (false, true) => db.distinct_values(a.id).unwrap_or(10).max(1) as f64,
+            (false, false) => return count,
+        };
+        (count / parts).max(1.0)
     }
 
     /// The range of an attribute that value or bounds leave; `None` when no value can match.

@@ -1,179 +1,357 @@
-//! A plan as text: a line a step, inner pipelines indented, with what the planner expects of each.
+//! A plan explained: a tree of operators with what the planner expects of each, and what a measured run took.
+//!
+//! [`words`] says what a step does, [`show`] makes text and EDN of the tree.
 
-use std::fmt::Write;
+mod show;
+mod words;
 
-use annals_db::Index;
+use annals_edn::Span;
 
-use crate::ast::{Query, VarId};
+use crate::ast::{FindElem, Query, VarId};
+use crate::check::CheckedQuery;
+use crate::run::context::Counters;
+use crate::run::meter::Spent;
 
-use super::logic::{Attr, Call, CallArg, DataPattern};
-use super::physical::{By, Edge, Part, Pipeline, Plan, Reading, Step, StepKind};
+use super::logic::{Call, Logic, Origin};
+use super::physical::{Edge, Pipeline, Plan, Step, StepKind};
+use super::vars::VarSet;
+use super::written;
+use words::Names;
 
-/// Writes `plan`, with the names of `query`.
-pub(crate) fn explain(plan: &Plan, query: &Query) -> String {
-    let mut writer = Writer { query, text: String::new() };
-    let order = match plan.lead {
-        Some(lead) => format!("in order of {}", writer.var(lead)),
-        None => "sorted at the end".to_owned(),
-    };
-    let repeats = if plan.distinct { "no repeats possible" } else { "repeats dropped" };
-    let (steps, micros, rows) = (plan.steps, plan.root.cost / 1e3, plan.root.rows);
-    let _ =
-        writeln!(writer.text, "{steps} steps, about {micros:.0} µs and {rows:.0} rows, {order}, {repeats}");
-    writer.pipeline(&plan.root, 0);
-    writer.text
+/// What a query would do, or has done. `Display` shows it as text, [`Explanation::to_edn`] as data.
+#[derive(Clone, Debug, Default)]
+pub struct Explanation {
+    /// how many steps, those of inner pipelines included
+    pub steps: usize,
+    /// rows that are expected
+    pub rows: f64,
+    /// what it is expected to take, nanoseconds
+    pub nanos: f64,
+    /// the variable in whose order rows leave while they are found; without one they are sorted at the end
+    pub streams: Option<String>,
+    /// repeats are impossible, so nobody looks for them
+    pub distinct: bool,
+    /// how the plan came about
+    pub planned: Option<Planned>,
+    /// what the run took
+    pub ran: Option<Ran>,
+    /// the steps, first to last
+    pub operators: Vec<Operator>,
+    /// what makes the result of their rows
+    pub result: Vec<Operator>,
 }
 
-/// What step number `id` does, in the words of [`explain`].
-pub(crate) fn operator(plan: &Plan, query: &Query, id: usize) -> Option<String> {
-    let writer = Writer { query, text: String::new() };
+/// How a plan came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// it was known from an earlier run
+    pub cached: bool,
+    /// nanoseconds; of one that is known what it took to find it
+    pub nanos: u64,
+}
+
+/// What a whole run took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ran {
+    /// rows of the result
+    pub rows: u64,
+    /// nanoseconds, planning and pulls aside
+    pub nanos: u64,
+    /// rows that scans and look-ups read
+    pub datoms: u64,
+    /// rows that all steps produced
+    pub produced: u64,
+    /// segments that were read, from the cache or the store
+    pub segments: u64,
+    /// bytes of these, decoded
+    pub bytes: u64,
+}
+
+/// One operator.
+#[derive(Clone, Debug, Default)]
+pub struct Operator {
+    /// number of the step; none for what makes the result
+    pub step: Option<usize>,
+    /// one word: scan, look-up, hash-join, …
+    pub kind: &'static str,
+    /// what it does
+    pub text: String,
+    /// the clause that it comes from
+    pub clause: Option<String>,
+    /// the rule in whose body that stands
+    pub rule: Option<String>,
+    /// the index that is read
+    pub index: Option<&'static str>,
+    /// which part of it
+    pub range: Option<String>,
+    /// what it joins by
+    pub keys: Vec<String>,
+    /// variables that it binds and somebody needs
+    pub binds: Vec<String>,
+    /// rows that are expected, and nanoseconds; none for what is not estimated
+    pub expected: Option<(f64, f64)>,
+    /// what it took, inner operators included
+    pub actual: Option<Actual>,
+    /// what runs inside it
+    pub inner: Vec<Inner>,
+}
+
+/// What an operator took in a measured run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Actual {
+    /// rows it was given
+    pub rows_in: u64,
+    /// rows it made
+    pub rows_out: u64,
+    /// time, batches and segments; none where only rows were counted
+    pub spent: Option<Spent>,
+}
+
+/// A pipeline inside an operator.
+#[derive(Clone, Debug, Default)]
+pub struct Inner {
+    /// which: "branch 1", "body", …
+    pub label: String,
+    /// its steps
+    pub operators: Vec<Operator>,
+}
+
+/// What a run has measured.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Measured {
+    pub counters: Counters,
+    /// by number of step, then making the result, then everything; empty where time was not taken
+    pub spent: Vec<Spent>,
+    /// rows of the result
+    pub rows: u64,
+}
+
+impl Measured {
+    /// Adds another run of the same plan.
+    pub(crate) fn add(&mut self, other: &Measured) {
+        self.rows += other.rows;
+        self.counters.add(&other.counters);
+        self.spent.resize(self.spent.len().max(other.spent.len()), Spent::default());
+        self.spent.iter_mut().zip(&other.spent).for_each(|(mine, theirs)| mine.add(theirs));
+    }
+}
+
+/// What the pipelines of a nested query's call are.
+pub(crate) type NestedPlans<'a> = &'a dyn Fn(&Call) -> Vec<Inner>;
+
+/// A plan and what is known of its query.
+pub(crate) struct Explain<'a> {
+    checked: &'a CheckedQuery,
+    logic: &'a Logic,
+    plan: &'a Plan,
+    names: Names<'a>,
+    measured: Option<&'a Measured>,
+    nested: NestedPlans<'a>,
+}
+
+/// What step number `id` does, in words, and its clause: text, and place where that is in the query's own text.
+pub(crate) fn operator(
+    checked: &CheckedQuery,
+    logic: &Logic,
+    plan: &Plan,
+    id: usize,
+) -> Option<(String, Option<(String, Option<Span>)>)> {
+    let names = Names::new(&checked.query, logic);
     let mut open: Vec<&Pipeline> = vec![&plan.root];
     while let Some(pipeline) = open.pop() {
         for step in &pipeline.steps {
             if step.id == id {
-                return Some(writer.step(step));
+                let clause = logic.written.get(step.origin.0 as usize).map(|origin| {
+                    let span = origin.rule.is_none().then(|| origin.clause.span());
+                    (written::clause(&checked.query, &origin.clause), span)
+                });
+                return Some((names.step(step), clause));
             }
-            open.extend(inner(step));
+            open.extend(inner(step).into_iter().map(|(_, pipeline, _)| pipeline));
         }
     }
     None
 }
 
-/// The pipelines within a step.
-fn inner(step: &Step) -> Vec<&Pipeline> {
+/// The pipelines within a step, what they are, and what is bound where they start.
+fn inner(step: &Step) -> Vec<(String, &Pipeline, VarSet)> {
+    let seeded = |vars: &[VarId], seed: VarId| vars.iter().copied().chain([seed]).collect::<VarSet>();
     match &step.kind {
-        StepKind::Hash(hash) => vec![&hash.build],
-        StepKind::Not(not) => vec![&not.body],
-        StepKind::Union(union) => union.branches.iter().collect(),
-        StepKind::Fix(fix) => fix.program.rules.iter().map(|rule| &rule.body).collect(),
+        StepKind::Hash(hash) => vec![("built from".to_owned(), &hash.build, VarSet::default())],
+        StepKind::Not(not) => vec![("without".to_owned(), &not.body, seeded(&not.join, not.seed))],
+        StepKind::Union(union) => {
+            let branch =
+                |(i, branch)| (format!("branch {}", i + 1), branch, seeded(&union.bound, union.seed));
+            union.branches.iter().enumerate().map(branch).collect()
+        }
+        StepKind::Fix(fix) => {
+            let rule = |rule: &crate::plan::physical::FixRule| match rule.delta {
+                Some(delta) => format!("into table {}, for new rows of table {delta}", rule.table),
+                None => format!("into table {}, once", rule.table),
+            };
+            let rules = fix.program.rules.iter();
+            rules.map(|each| (rule(each), &each.body, VarSet::default())).collect()
+        }
         StepKind::Closure(closure) => match &closure.edge {
             Edge::Attribute(_) => Vec::new(),
-            Edge::Body { forward, backward, whole, .. } => vec![forward, backward, whole],
+            Edge::Body { ends, forward, backward, whole } => match closure.bound {
+                (true, _) => vec![("each step".to_owned(), &**forward, [ends.0].into_iter().collect())],
+                (false, true) => {
+                    vec![("each step back".to_owned(), &**backward, [ends.1].into_iter().collect())]
+                }
+                (false, false) => vec![("every step".to_owned(), &**whole, VarSet::default())],
+            },
         },
         _ => Vec::new(),
     }
 }
 
-struct Writer<'q> {
-    query: &'q Query,
-    text: String,
+impl<'a> Explain<'a> {
+    /// Of `plan`; `measured` is what a run of it took.
+    pub(crate) fn new(
+        checked: &'a CheckedQuery,
+        logic: &'a Logic,
+        plan: &'a Plan,
+        measured: Option<&'a Measured>,
+        nested: NestedPlans<'a>,
+    ) -> Explain<'a> {
+        let names = Names::new(&checked.query, logic);
+        Explain { checked, logic, plan, names, measured, nested }
+    }
+
+    /// The whole.
+    pub(crate) fn explanation(&self) -> Explanation {
+        let (plan, query) = (self.plan, &self.checked.query);
+        let streams = self.lead().map(|lead| self.names.of(lead));
+        Explanation {
+            steps: plan.steps,
+            rows: plan.root.rows,
+            nanos: plan.root.cost,
+            distinct: plan.distinct,
+            planned: None,
+            ran: self.measured.map(|measured| self.ran(measured)),
+            operators: self.pipeline(&plan.root, VarSet::default()),
+            result: self.result(query, streams.as_deref()),
+            streams,
+        }
+    }
+
+    fn ran(&self, measured: &Measured) -> Ran {
+        let whole = measured.spent.get(self.plan.steps + 1).copied().unwrap_or_default();
+        Ran {
+            rows: measured.rows,
+            nanos: whole.nanos,
+            datoms: measured.counters.datoms,
+            produced: measured.counters.produced,
+            segments: whole.segments,
+            bytes: whole.bytes,
+        }
+    }
+
+    /// The variable in whose order rows leave as they come.
+    fn lead(&self) -> Option<VarId> {
+        let fixed = |var: VarId| self.logic.fixed.iter().any(|(fixed, _)| *fixed == var);
+        crate::rows::lead(self.checked, self.plan, fixed)
+    }
+
+    fn pipeline(&self, pipeline: &Pipeline, mut bound: VarSet) -> Vec<Operator> {
+        pipeline.steps.iter().map(|step| self.step(step, &mut bound)).collect()
+    }
+
+    fn step(&self, step: &Step, bound: &mut VarSet) -> Operator {
+        let (clause, rule) = self.origin(step.origin);
+        let (index, range) = match &step.kind {
+            StepKind::Scan(scan) => self.names.range(scan).unzip(),
+            _ => (None, None),
+        };
+        let mut inside: Vec<Inner> = inner(step)
+            .into_iter()
+            .map(|(label, pipeline, bound)| Inner { label, operators: self.pipeline(pipeline, bound) })
+            .collect();
+        if let StepKind::Bind(call, _) | StepKind::Filter(call) = &step.kind {
+            inside.extend((self.nested)(call));
+        }
+        Operator {
+            step: Some(step.id),
+            kind: words::kind(&step.kind),
+            text: self.names.step(step),
+            clause,
+            rule,
+            index,
+            range,
+            keys: self.names.keys(step),
+            binds: self.names.binds(step, bound),
+            expected: Some((step.rows.max(0.0), step.cost)),
+            actual: self.measured.map(|measured| Actual::of(measured, step.id)),
+            inner: inside,
+        }
+    }
+
+    fn origin(&self, origin: Origin) -> (Option<String>, Option<String>) {
+        match self.logic.written.get(origin.0 as usize) {
+            Some(origin) => {
+                let rule = origin.rule.as_ref().map(|name| name.as_str().to_owned());
+                (Some(written::clause(&self.checked.query, &origin.clause)), rule)
+            }
+            None => (None, None),
+        }
+    }
+
+    /// What happens to the rows of the last step.
+    fn result(&self, query: &Query, streams: Option<&str>) -> Vec<Operator> {
+        let actual = self.measured.map(|measured| {
+            let rows_in = match self.plan.root.steps.last() {
+                Some(last) => Actual::of(measured, last.id).rows_out,
+                None => measured.rows,
+            };
+            let spent = measured.spent.get(self.plan.steps).copied();
+            Actual { rows_in, rows_out: measured.rows, spent }
+        });
+        let repeats = if self.plan.distinct { "" } else { ", repeats dropped" };
+        let (kind, text) = match streams {
+            _ if query.aggregates() => {
+                let is_key = |elem: &&FindElem| !matches!(elem, FindElem::Aggregate { .. });
+                let keys = self.names.all(query.find.elements.iter().filter(is_key).map(FindElem::var));
+                ("aggregate", format!("aggregate by [{}]{repeats}, groups sorted", keys.join(" ")))
+            }
+            Some(lead) if self.plan.single => ("stream", format!("rows leave in order of {lead} as found")),
+            Some(lead) => {
+                ("stream", format!("rows leave in order of {lead}, those of one {lead} sorted{repeats}"))
+            }
+            None => ("sort", format!("sort all rows{}{repeats}", self.sorted_by(query))),
+        };
+        let mut result = vec![Operator { kind, text, actual, ..Operator::default() }];
+        if query.limit.is_some() || query.offset > 0 {
+            let limit = query.limit.map_or_else(String::new, |limit| format!(" {limit}"));
+            let offset = if query.offset > 0 { format!(" after {}", query.offset) } else { String::new() };
+            let text = format!("at most{limit} rows{offset}");
+            result.push(Operator { kind: "limit", text, ..Operator::default() });
+        }
+        for elem in &query.find.elements {
+            if let FindElem::Pull { var, .. } = elem {
+                let text = format!("pull for each {}", self.names.of(*var));
+                result.push(Operator { kind: "pull", text, ..Operator::default() });
+            }
+        }
+        result
+    }
+
+    fn sorted_by(&self, query: &Query) -> String {
+        let name = |key: &crate::ast::OrderKey| {
+            let var = match query.find.elements.get(key.column) {
+                Some(elem) => elem.var(),
+                None => query.with[key.column - query.find.elements.len()],
+            };
+            format!("{}{}", self.names.of(var), if key.descending { " descending" } else { "" })
+        };
+        let keys: Vec<String> = query.order_by.iter().map(name).collect();
+        if keys.is_empty() { String::new() } else { format!(" by {}", keys.join(", ")) }
+    }
 }
 
-impl Writer<'_> {
-    fn pipeline(&mut self, pipeline: &Pipeline, depth: usize) {
-        for step in &pipeline.steps {
-            let (indent, id, what) = ("  ".repeat(depth), step.id, self.step(step));
-            let _ = writeln!(self.text, "{indent}#{id} {what}  ~{:.0} rows", step.rows.max(0.0));
-            self.inner(step, depth + 1);
-        }
-    }
-
-    fn inner(&mut self, step: &Step, depth: usize) {
-        match &step.kind {
-            StepKind::Hash(hash) => self.pipeline(&hash.build, depth),
-            StepKind::Not(not) => self.pipeline(&not.body, depth),
-            StepKind::Union(union) => union.branches.iter().for_each(|branch| self.pipeline(branch, depth)),
-            StepKind::Fix(fix) => fix.program.rules.iter().for_each(|rule| self.pipeline(&rule.body, depth)),
-            StepKind::Closure(closure) => match &closure.edge {
-                Edge::Attribute(_) => {}
-                Edge::Body { forward, .. } => self.pipeline(forward, depth),
-            },
-            _ => {}
-        }
-    }
-
-    fn step(&self, step: &Step) -> String {
-        match &step.kind {
-            StepKind::Scan(scan) => match &scan.pattern {
-                Reading::Data(pattern) => format!("scan {} {}", index(scan.index), self.pattern(pattern)),
-                Reading::Tuple(pattern) => {
-                    let terms: Vec<String> = pattern.terms.iter().map(|term| self.term(*term)).collect();
-                    format!("scan relation [{}]", terms.join(" "))
-                }
-            },
-            StepKind::Lookup(lookup) => {
-                let by = match lookup.by {
-                    By::Entity => "entity",
-                    By::Value => "value",
-                    By::Attribute => "attribute",
-                };
-                format!("look up by {by} {}", self.pattern(&lookup.pattern))
-            }
-            StepKind::Rows(rows) => format!("join input {}", rows.input + 1),
-            StepKind::Hash(hash) => format!("hash join on {}", self.vars(&hash.keys)),
-            StepKind::Same(x, y) => format!("same {} {}", self.var(*x), self.var(*y)),
-            StepKind::Filter(call) => format!("filter {}", self.call(call)),
-            StepKind::Bind(call, binding) => {
-                let vars: Vec<VarId> = binding.vars().collect();
-                format!("bind {} from {}", self.vars(&vars), self.call(call))
-            }
-            StepKind::Distinct(vars) => format!("distinct {}", self.vars(vars)),
-            StepKind::Not(not) => format!("not, on {}", self.vars(&not.join)),
-            StepKind::Union(union) => {
-                format!("or, from {} to {}", self.vars(&union.bound), self.vars(&union.outs))
-            }
-            StepKind::Fix(fix) => {
-                format!("fixpoint of {} rules for {}", fix.program.rules.len(), self.vars(&fix.args))
-            }
-            StepKind::Closure(closure) => {
-                format!("closure from {} to {}", self.var(closure.from), self.var(closure.to))
-            }
-            StepKind::Table(table) => {
-                let part = match table.part {
-                    Part::Old => "older rows",
-                    Part::Delta => "newest rows",
-                    Part::Whole => "all rows",
-                };
-                format!("{part} of table {} {}", table.table, self.vars(&table.args))
-            }
-        }
-    }
-
-    fn pattern(&self, pattern: &DataPattern) -> String {
-        let a = match &pattern.a {
-            Attr::Known(attribute) => attribute.ident.to_string(),
-            Attr::Var(var) => self.var(*var),
-            Attr::Blank => "_".to_owned(),
-        };
-        let mut terms = vec![self.term(pattern.e), a, self.term(pattern.v)];
-        if pattern.tx.is_some() || pattern.op.is_some() {
-            terms.extend([self.term(pattern.tx), self.term(pattern.op)]);
-        }
-        format!("[{}]", terms.join(" "))
-    }
-
-    fn call(&self, call: &Call) -> String {
-        let arg = |arg: &CallArg| match arg {
-            CallArg::Var(var) => self.var(*var),
-            CallArg::Source(source) => format!("${}", source.0),
-            CallArg::Form(_) => "query".to_owned(),
-        };
-        let args: Vec<String> = call.args.iter().map(arg).collect();
-        format!("({} {})", call.function.name(), args.join(" "))
-    }
-
-    fn vars(&self, vars: &[VarId]) -> String {
-        let names: Vec<String> = vars.iter().map(|var| self.var(*var)).collect();
-        format!("[{}]", names.join(" "))
-    }
-
-    fn term(&self, term: Option<VarId>) -> String {
-        term.map_or_else(|| "_".to_owned(), |var| self.var(var))
-    }
-
-    /// The name of a variable; constants and variables of inlined rules are numbered.
-    fn var(&self, var: VarId) -> String {
-        match self.query.vars.get(var.0 as usize) {
-            Some(known) => known.name.to_string(),
-            None => format!("%{}", var.0),
-        }
-    }
-}
-
-fn index(index: Index) -> &'static str {
-    match index {
-        Index::Eavt => "eavt",
-        Index::Aevt => "aevt",
-        Index::Avet => "avet",
+impl Actual {
+    fn of(measured: &Measured, step: usize) -> Actual {
+        let (rows_in, rows_out) = measured.counters.steps.get(step).copied().unwrap_or_default();
+        Actual { rows_in, rows_out, spent: measured.spent.get(step).copied() }
     }
 }

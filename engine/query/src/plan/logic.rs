@@ -7,9 +7,10 @@
 use std::sync::Arc;
 
 use annals_db::Attribute;
-use annals_edn::{Edn, Span};
+use annals_edn::{Edn, Span, Symbol};
+use rustc_hash::FxHashMap;
 
-use crate::ast::{Binding, ConstId, SourceId, VarId};
+use crate::ast::{Binding, Clause, ConstId, SourceId, VarId};
 use crate::functions::Function;
 
 use super::physical::Part;
@@ -24,6 +25,28 @@ pub(crate) struct Logic {
     pub width: usize,
     /// variables that have one value for the whole run, and where it comes from
     pub fixed: Vec<(VarId, Fixed)>,
+    /// the clauses that nodes come from, by number of origin
+    pub written: Vec<Written>,
+    /// variables that lowering made for one that was written
+    pub names: FxHashMap<VarId, VarId>,
+}
+
+/// A clause as it was written.
+#[derive(Clone, Debug)]
+pub(crate) struct Written {
+    /// the clause
+    pub clause: Clause,
+    /// the rule in whose body it stands
+    pub rule: Option<Symbol>,
+}
+
+/// Which clause something comes from: index into [`Logic::written`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Origin(pub u32);
+
+impl Origin {
+    /// No clause: inputs, equalities of repeated variables, what the planner adds.
+    pub(crate) const NONE: Origin = Origin(u32::MAX);
 }
 
 /// Where the one value of a variable comes from.
@@ -93,6 +116,8 @@ pub(crate) struct DataPattern {
     pub op: Option<VarId>,
     /// where it stood
     pub at: Span,
+    /// its clause
+    pub origin: Origin,
 }
 
 /// A pattern on a relation; no variable stands twice.
@@ -104,6 +129,8 @@ pub(crate) struct TuplePattern {
     pub terms: Vec<Option<VarId>>,
     /// where it stood
     pub at: Span,
+    /// its clause
+    pub origin: Origin,
 }
 
 /// The rows of an input binding.
@@ -130,6 +157,8 @@ pub(crate) struct Call {
     pub number: u32,
     /// where it stood
     pub at: Span,
+    /// its clause
+    pub origin: Origin,
 }
 
 /// An argument of a call.
@@ -150,6 +179,8 @@ pub(crate) struct NotNode {
     pub join: Vec<VarId>,
     /// what must have no solution
     pub body: Conj,
+    /// its clause
+    pub origin: Origin,
 }
 
 /// or-join, or a rule of several branches.
@@ -161,6 +192,8 @@ pub(crate) struct OrNode {
     pub required: VarSet,
     /// conjunctions
     pub branches: Vec<Conj>,
+    /// its clause
+    pub origin: Origin,
 }
 
 /// A call of a recursive rule.
@@ -172,6 +205,8 @@ pub(crate) struct RuleNode {
     pub goal: usize,
     /// no variable stands twice
     pub args: Vec<VarId>,
+    /// its clause
+    pub origin: Origin,
 }
 
 /// Within a recursive rule: the table of a rule of its component.
@@ -183,6 +218,8 @@ pub(crate) struct TableNode {
     pub part: Part,
     /// no variable stands twice
     pub args: Vec<VarId>,
+    /// its clause
+    pub origin: Origin,
 }
 
 /// A strongly connected component of recursive rules, on one source.
@@ -245,6 +282,20 @@ impl Node {
             Node::Or(x) => x.join.iter().copied().collect(),
             Node::Rule(x) => x.args.iter().copied().collect(),
             Node::Table(x) => x.args.iter().copied().collect(),
+        }
+    }
+
+    /// The clause that it comes from.
+    pub(crate) fn origin(&self) -> Origin {
+        match self {
+            Node::Data(x) => x.origin,
+            Node::Tuple(x) => x.origin,
+            Node::Filter(call) | Node::Bind(call, _) => call.origin,
+            Node::Not(x) => x.origin,
+            Node::Or(x) => x.origin,
+            Node::Rule(x) => x.origin,
+            Node::Table(x) => x.origin,
+            Node::Rows(_) | Node::Same(..) => Origin::NONE,
         }
     }
 

@@ -13,8 +13,8 @@ use crate::functions::Function;
 use crate::resolve;
 
 use super::logic::{
-    Attr, Call, CallArg, Conj, DataPattern, Fixed, Logic, Node, NotNode, OrNode, Pred, Program, RowsInput,
-    RuleNode, TableNode, TuplePattern,
+    Attr, Call, CallArg, Conj, DataPattern, Fixed, Logic, Node, NotNode, OrNode, Origin, Pred, Program,
+    RowsInput, RuleNode, TableNode, TuplePattern, Written,
 };
 use super::physical::Part;
 use super::vars::VarSet;
@@ -35,7 +35,10 @@ pub(crate) fn lower(checked: &CheckedQuery, databases: &[Option<&Db>]) -> Result
         width: query.vars.len() as u32,
         consts: FxHashMap::default(),
         fixed: Vec::new(),
-        nodes: 0,
+        written: Vec::with_capacity(query.clauses.len()),
+        names: FxHashMap::default(),
+        rule: None,
+        origin: Origin::NONE,
         component: None,
     };
     let mut main = lowering.inputs();
@@ -43,7 +46,8 @@ pub(crate) fn lower(checked: &CheckedQuery, databases: &[Option<&Db>]) -> Result
     for clause in &query.clauses {
         lowering.clause(clause, &scope, &mut main)?;
     }
-    Ok(Logic { main, width: lowering.width as usize, fixed: lowering.fixed })
+    let Lowering { width, fixed, written, names, .. } = lowering;
+    Ok(Logic { main, width: width as usize, fixed, written, names })
 }
 
 struct Lowering<'a> {
@@ -53,7 +57,12 @@ struct Lowering<'a> {
     width: u32,
     consts: FxHashMap<ConstId, VarId>,
     fixed: Vec<(VarId, Fixed)>,
-    nodes: usize,
+    written: Vec<Written>,
+    names: FxHashMap<VarId, VarId>,
+    /// the rule whose body is being lowered
+    rule: Option<usize>,
+    /// the clause that is being lowered
+    origin: Origin,
     /// the recursive component whose bodies are being lowered, and its rules
     component: Option<(usize, Vec<usize>)>,
 }
@@ -135,6 +144,7 @@ impl Lowering<'_> {
         for i in 1..terms.len() {
             if let Some(var) = terms[i].filter(|_| terms[..i].contains(&terms[i])) {
                 let twin = self.fresh();
+                self.names.insert(twin, self.names.get(&var).copied().unwrap_or(var));
                 terms[i] = Some(twin);
                 nodes.push(Node::Same(var, twin));
             }
@@ -142,9 +152,12 @@ impl Lowering<'_> {
         terms
     }
 
-    fn count(&mut self) -> Result<(), Error> {
-        self.nodes += 1;
-        if self.nodes <= MAX_NODES {
+    /// Notes where the nodes that follow come from.
+    fn enter(&mut self, clause: &Clause) -> Result<(), Error> {
+        self.origin = Origin(self.written.len() as u32);
+        if self.written.len() < MAX_NODES {
+            let rule = self.rule.map(|rule| self.query.rules[rule].name.clone());
+            self.written.push(Written { clause: clause.clone(), rule });
             return Ok(());
         }
         let message = format!("the query has more than {MAX_NODES} clauses once its rules stand in it");
@@ -159,6 +172,7 @@ impl Lowering<'_> {
             return var;
         }
         let fresh = self.fresh();
+        self.names.insert(fresh, var);
         scope.insert(var, fresh);
         fresh
     }
@@ -187,7 +201,8 @@ impl Lowering<'_> {
     }
 
     fn clause_in(&mut self, clause: &Clause, scope: &mut Scope, out: &mut Conj) -> Result<(), Error> {
-        self.count()?;
+        self.enter(clause)?;
+        let origin = self.origin;
         match clause {
             Clause::Pattern(pattern) => self.pattern(pattern, scope, out),
             Clause::Predicate(call) => {
@@ -206,7 +221,7 @@ impl Lowering<'_> {
             Clause::Not(not) => {
                 let join = not.join.iter().map(|v| self.var(*v, &mut scope.names, scope.open)).collect();
                 let body = self.conj(&not.clauses, scope)?;
-                out.push(Node::Not(NotNode { join, body }));
+                out.push(Node::Not(NotNode { join, body, origin }));
                 Ok(())
             }
             Clause::Or(or) => self.or(or, scope, out),
@@ -215,6 +230,7 @@ impl Lowering<'_> {
     }
 
     fn or(&mut self, or: &ast::Or, scope: &mut Scope, out: &mut Conj) -> Result<(), Error> {
+        let origin = self.origin;
         let join: Vec<VarId> = or.join.iter().map(|v| self.var(*v, &mut scope.names, scope.open)).collect();
         let mut required: VarSet = join[..or.required].iter().copied().collect();
         let mut branches = Vec::with_capacity(or.branches.len());
@@ -222,7 +238,7 @@ impl Lowering<'_> {
             branches.push(self.conj(branch, scope)?);
         }
         self.require(&join, &branches, &mut required);
-        out.push(Node::Or(OrNode { join, required, branches }));
+        out.push(Node::Or(OrNode { join, required, branches, origin }));
         Ok(())
     }
 
@@ -272,17 +288,18 @@ impl Lowering<'_> {
 
     fn pattern(&mut self, pattern: &ast::Pattern, scope: &mut Scope, out: &mut Conj) -> Result<(), Error> {
         let source = scope.source(pattern.source);
-        let at = pattern.at.0;
+        let (at, origin) = (pattern.at.0, self.origin);
         let Some(db) = self.databases.get(source.0 as usize).copied().flatten() else {
             let terms = pattern.terms.iter().map(|term| self.term(*term, scope)).collect();
             let terms = self.distinct_terms(terms, out);
-            out.push(Node::Tuple(TuplePattern { source, terms, at }));
+            out.push(Node::Tuple(TuplePattern { source, terms, at, origin }));
             return Ok(());
         };
         let known = match pattern.a() {
             Term::Const(id) => {
-                let datum = Datum::from_edn(self.query.constant(id)).map_err(|error| error.at(at))?;
-                Some(resolve::attribute(db, &datum).map_err(|error| error.at(at))?)
+                let form = self.query.constant(id);
+                let found = Datum::from_edn(form).and_then(|datum| resolve::attribute(db, &datum));
+                Some(found.map_err(|error| error.at(form.span))?)
             }
             _ => None,
         };
@@ -298,7 +315,7 @@ impl Lowering<'_> {
             (None, None) => Attr::Blank,
         };
         let [e, v, tx, op] = [terms[0], terms[2], terms[3], terms[4]];
-        out.push(Node::Data(DataPattern { source, e, a, v, tx, op, at }));
+        out.push(Node::Data(DataPattern { source, e, a, v, tx, op, at, origin }));
         Ok(())
     }
 
@@ -318,7 +335,7 @@ impl Lowering<'_> {
             }
         };
         let args = call.args.iter().map(arg).collect();
-        Call { function: call.function, args, number: call.number, at: call.at.0 }
+        Call { function: call.function, args, number: call.number, at: call.at.0, origin: self.origin }
     }
 
     fn binding(&mut self, binding: &Binding, scope: &mut Scope) -> Binding {
@@ -336,6 +353,7 @@ impl Lowering<'_> {
 
     /// A call of a rule: its body if it does not recurse, its table inside its own component, a program otherwise.
     fn rule(&mut self, call: &RuleCall, scope: &mut Scope, out: &mut Conj) -> Result<(), Error> {
+        let origin = self.origin;
         let source = scope.source(call.source);
         let mut args: Vec<Option<VarId>> = call.args.iter().map(|term| self.term(*term, scope)).collect();
         for arg in args.iter_mut().filter(|arg| arg.is_none()) {
@@ -352,19 +370,19 @@ impl Lowering<'_> {
         {
             let pred = members.iter().position(|member| *member == call.rule);
             let pred = pred.expect("a component lists its own rules");
-            out.push(Node::Table(TableNode { pred, part: Part::Whole, args }));
+            out.push(Node::Table(TableNode { pred, part: Part::Whole, args, origin }));
             return Ok(());
         }
         let (program, goal) = self.program(call.rule, source)?;
-        out.push(Node::Rule(RuleNode { program: Arc::new(program), goal, args }));
+        out.push(Node::Rule(RuleNode { program: Arc::new(program), goal, args, origin }));
         Ok(())
     }
 
-    fn inline(&mut self, rule: usize, args: &[VarId], source: SourceId, out: &mut Conj) -> Result<(), Error> {
-        let rule = &self.query.rules[rule];
+    fn inline(&mut self, at: usize, args: &[VarId], source: SourceId, out: &mut Conj) -> Result<(), Error> {
+        let (origin, rule) = (self.origin, &self.query.rules[at]);
         let mut branches = Vec::with_capacity(rule.branches.len());
         for branch in &rule.branches {
-            branches.push(self.body(branch, args, source)?);
+            branches.push(self.body(at, branch, args, source)?);
         }
         if branches.len() == 1 {
             out.append(&mut branches[0]);
@@ -372,12 +390,18 @@ impl Lowering<'_> {
         }
         let required = args.iter().zip(&rule.required).filter(|(_, required)| **required);
         let required: VarSet = required.map(|(var, _)| *var).collect();
-        out.push(Node::Or(OrNode { join: args.to_vec(), required, branches }));
+        out.push(Node::Or(OrNode { join: args.to_vec(), required, branches, origin }));
         Ok(())
     }
 
     /// A branch's body with its head variables named `args`.
-    fn body(&mut self, branch: &ast::Branch, args: &[VarId], source: SourceId) -> Result<Conj, Error> {
+    fn body(
+        &mut self,
+        rule: usize,
+        branch: &ast::Branch,
+        args: &[VarId],
+        source: SourceId,
+    ) -> Result<Conj, Error> {
         let mut names = FxHashMap::default();
         let mut same = Conj::new();
         for (head, arg) in branch.head.iter().zip(args) {
@@ -387,7 +411,9 @@ impl Lowering<'_> {
             }
         }
         let mut scope = Scope { names, caller: source, open: false };
+        let outer = self.rule.replace(rule);
         let mut body = self.conj(&branch.clauses, &mut scope)?;
+        self.rule = outer;
         body.append(&mut same);
         Ok(body)
     }
@@ -407,12 +433,13 @@ impl Lowering<'_> {
         Ok((Program { preds }, goal))
     }
 
-    fn pred(&mut self, rule: usize, source: SourceId) -> Result<Pred, Error> {
-        let rule = &self.query.rules[rule];
+    fn pred(&mut self, at: usize, source: SourceId) -> Result<Pred, Error> {
+        let rule = &self.query.rules[at];
         let mut branches = Vec::with_capacity(rule.branches.len());
         for branch in &rule.branches {
             let head: Vec<VarId> = (0..rule.arity).map(|_| self.fresh()).collect();
-            let body = self.body(branch, &head, source)?;
+            self.names.extend(head.iter().copied().zip(branch.head.iter().copied()));
+            let body = self.body(at, branch, &head, source)?;
             branches.extend(flatten(body).into_iter().map(|body| (head.clone(), body)));
         }
         Ok(Pred { arity: rule.arity, required: rule.required.clone(), branches })

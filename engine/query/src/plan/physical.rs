@@ -11,7 +11,7 @@ use annals_db::Index;
 
 use crate::ast::{Binding, VarId};
 
-use super::logic::{Call, DataPattern, RowsInput, TuplePattern};
+use super::logic::{Call, DataPattern, Origin, RowsInput, TuplePattern};
 use super::vars::VarSet;
 
 /// How a whole query runs.
@@ -53,6 +53,10 @@ pub(crate) struct Step {
     pub keep: VarSet,
     /// rows it is thought to make
     pub rows: f64,
+    /// what it is thought to cost by itself, nanoseconds
+    pub cost: f64,
+    /// the clause it comes from
+    pub origin: Origin,
 }
 
 /// What a step does.

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use crate::ast::VarId;
 
 use super::demand::{Draft, absorb};
-use super::logic::{Conj, Node, Program, TableNode};
+use super::logic::{Conj, Node, Origin, Program, TableNode};
 use super::physical::Part;
 use super::search::Search;
 use super::vars::VarSet;
@@ -116,5 +116,5 @@ fn split(args: &[VarId], mask: &[bool]) -> (Vec<VarId>, Vec<VarId>) {
 }
 
 fn read(table: usize, args: Vec<VarId>) -> Node {
-    Node::Table(TableNode { pred: table, part: Part::Whole, args })
+    Node::Table(TableNode { pred: table, part: Part::Whole, args, origin: Origin::NONE })
 }

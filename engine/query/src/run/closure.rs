@@ -30,7 +30,7 @@ impl ClosureMap {
     /// Both ends free: every pair beside every row.
     fn free(&mut self, run: Run<'_, '_>, closure: &ClosureStep, frame: Frame) -> Result<Frame, Error> {
         if self.pairs.is_none() {
-            self.pairs = Some(whole(run, closure)?);
+            self.pairs = Some(whole(run, closure, self.step.id)?);
         }
         let Some((rows, from, to)) = &self.pairs else { return Ok(frame) };
         let mut joined = Frame::empty(frame.cols.len());

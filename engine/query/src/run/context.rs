@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use annals_db::segment::Reads;
 use annals_edn::{Code, Error};
 
 use crate::ast::SourceId;
 use crate::datum::DatumColumn;
-use crate::functions::Nested;
 use crate::run::fixpoint::Tables;
 use crate::run::frame::Frame;
+use crate::run::meter::{Meter, Timer};
+use crate::run::subquery::Subqueries;
 use crate::source::Sources;
 
 /// What a query may use, and how it is stopped.
@@ -21,6 +23,10 @@ pub struct QueryCtx<'a> {
     pub cancel: &'a AtomicBool,
     /// budgets
     pub limits: QueryLimits,
+    /// tells the time for the budget of time and for measuring; without one neither is done
+    pub timer: Option<Timer<'a>>,
+    /// what the databases count their reading in (see [`annals_db::Db::counting`]): with it each step is measured
+    pub reads: Option<&'a Reads>,
 }
 
 /// The budgets of one query.
@@ -32,22 +38,28 @@ pub struct QueryLimits {
     pub datoms: u64,
     /// bytes that rows held at one time may take, about
     pub bytes: usize,
+    /// nanoseconds since the timer of the [`QueryCtx`] was started
+    pub time: u64,
 }
 
 impl Default for QueryLimits {
     fn default() -> Self {
-        QueryLimits { rows: 1_000_000_000, datoms: u64::MAX, bytes: 1 << 30 }
+        QueryLimits { rows: 1_000_000_000, datoms: u64::MAX, bytes: 1 << 30, time: u64::MAX }
     }
 }
 
 /// Names the step that an error is blamed on.
 pub(crate) const STEP: &str = "step";
 
+/// What to do about a budget of rows or bytes.
+const NARROW: &str =
+    "narrow the step named, or raise the limit of whoever runs the query ([limits] of a peer server)";
+
 static NEVER: AtomicBool = AtomicBool::new(false);
 
 impl Default for QueryCtx<'_> {
     fn default() -> Self {
-        QueryCtx { cancel: &NEVER, limits: QueryLimits::default() }
+        QueryCtx { cancel: &NEVER, limits: QueryLimits::default(), timer: None, reads: None }
     }
 }
 
@@ -58,8 +70,23 @@ pub struct Counters {
     pub datoms: u64,
     /// rows that all steps produced
     pub produced: u64,
+    /// rows that were paired, copied or sorted in bulk
+    pub moved: u64,
     /// rows that each step took and produced, by number of step
     pub steps: Vec<(u64, u64)>,
+}
+
+impl Counters {
+    /// Adds those of another run of the same plan.
+    pub(crate) fn add(&mut self, other: &Counters) {
+        self.datoms += other.datoms;
+        self.produced += other.produced;
+        self.moved += other.moved;
+        self.steps.resize(self.steps.len().max(other.steps.len()), (0, 0));
+        for (mine, theirs) in self.steps.iter_mut().zip(&other.steps) {
+            *mine = (mine.0 + theirs.0, mine.1 + theirs.1);
+        }
+    }
 }
 
 /// Rows of an input that is a collection or a relation.
@@ -86,7 +113,9 @@ pub(crate) struct Env<'a> {
     /// the first error of each call that failed on a row
     pub errors: RefCell<BTreeMap<u32, Error>>,
     /// runs nested queries
-    pub nested: Box<dyn Nested + Send + 'a>,
+    pub nested: Box<Subqueries<'a>>,
+    /// in a measured run
+    pub meter: Option<Meter<'a>>,
 }
 
 /// What operators are given: the run, and the tables of the recursive rule that they work for.
@@ -99,20 +128,40 @@ pub(crate) struct Run<'e, 'a> {
 }
 
 impl<'a> Env<'a> {
-    /// Checks the cancel flag, and what was read against the budget.
+    /// Does `work` for a step; in a measured run it is put down to its account.
+    pub(crate) fn measure<R>(&self, step: usize, work: impl FnOnce() -> R) -> R {
+        match &self.meter {
+            Some(meter) => meter.measure(step, work),
+            None => work(),
+        }
+    }
+
+    /// Checks the cancel flag, and time and what was read against the budgets.
     ///
     /// # Errors
-    /// `CANCELLED`, `ROWS_BUDGET_EXCEEDED`.
+    /// `CANCELLED`, `DEADLINE_EXCEEDED`, `ROWS_BUDGET_EXCEEDED`.
     pub(crate) fn check(&self) -> Result<(), Error> {
         if self.ctx.cancel.load(Ordering::Relaxed) {
             return Err(Error::new(Code::Cancelled, "the query was cancelled"));
         }
+        if let Some(timer) = self.ctx.timer.filter(|_| self.ctx.limits.time < u64::MAX)
+            && timer.elapsed() > self.ctx.limits.time
+        {
+            return Err(self.out_of_time());
+        }
         let limit = self.ctx.limits.datoms;
         if self.counters.borrow().datoms > limit {
             let message = format!("the query read more than {limit} rows");
-            return Err(Error::new(Code::RowsBudgetExceeded, message).with("limit", limit));
+            return Err(Error::new(Code::RowsBudgetExceeded, message).with("limit", limit).hint(NARROW));
         }
         Ok(())
+    }
+
+    fn out_of_time(&self) -> Error {
+        let limit = self.ctx.limits.time.div_ceil(1_000_000);
+        Error::new(Code::DeadlineExceeded, format!("the query ran longer than its limit of {limit} ms"))
+            .with("limit", format!("{limit} ms"))
+            .hint("allow more time (timeout_ms, --timeout), or narrow the step named: explain shows where time goes")
     }
 
     /// Counts what a step did and holds it to the budget.
@@ -132,7 +181,17 @@ impl<'a> Env<'a> {
         }
         let limit = self.ctx.limits.rows;
         let message = format!("the steps of the query produced more than {limit} rows");
-        Err(Error::new(Code::RowsBudgetExceeded, message).with("limit", limit).with(STEP, step))
+        Err(Error::new(Code::RowsBudgetExceeded, message).with("limit", limit).with(STEP, step).hint(NARROW))
+    }
+
+    /// Counts rows that a step makes on the way to its result.
+    ///
+    /// # Errors
+    /// As [`Env::count`].
+    pub(crate) fn count_within(&self, step: usize, produced: usize) -> Result<(), Error> {
+        self.count(step, 0, produced)?;
+        self.counters.borrow_mut().steps[step].1 -= produced as u64;
+        Ok(())
     }
 
     /// Counts rows read from a source.
@@ -150,7 +209,8 @@ impl<'a> Env<'a> {
             return Ok(());
         }
         let message = format!("intermediate rows of the query take more than {limit} bytes");
-        Err(Error::new(Code::MemoryBudgetExceeded, message).with("limit", limit).with("bytes", bytes))
+        let error = Error::new(Code::MemoryBudgetExceeded, message).with("limit", limit);
+        Err(error.with("bytes", bytes).hint(NARROW))
     }
 
     /// Holds a step that makes many rows of one to the budgets while it is at it: `rows` of `width` values so far.
@@ -161,7 +221,7 @@ impl<'a> Env<'a> {
         let limit = self.ctx.limits.rows;
         if rows as u64 > limit {
             let message = format!("a step of the query produced more than {limit} rows");
-            return Err(Error::new(Code::RowsBudgetExceeded, message).with("limit", limit));
+            return Err(Error::new(Code::RowsBudgetExceeded, message).with("limit", limit).hint(NARROW));
         }
         self.hold(rows * (4 + 32 * width))
     }

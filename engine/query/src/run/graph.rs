@@ -218,10 +218,11 @@ impl Graph {
     }
 }
 
-/// The whole closure: pairs of values, sorted where they are ids.
+/// The whole closure, of step number `id`: pairs of values, sorted where they are ids.
 pub(crate) fn whole(
     run: Run<'_, '_>,
     step: &ClosureStep,
+    id: usize,
 ) -> Result<(usize, DatumColumn, DatumColumn), Error> {
     let (rows, from, to) = edges(run, step)?;
     let mut nodes = Nodes::new();
@@ -255,7 +256,7 @@ pub(crate) fn whole(
         tidy(&mut right[first..], &mut seen);
         run.env.hold(right.len() * 24)?;
     }
-    run.env.count(0, 0, right.len())?;
+    run.env.count_within(id, right.len())?;
     Ok((right.len(), nodes.values.gather(&left), nodes.values.gather(&right)))
 }
 

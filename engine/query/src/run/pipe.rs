@@ -150,10 +150,12 @@ impl<'a> Pipe<'a> {
             *open = Some(start_scan(run.env, step, frame, self.start.take())?);
         }
         let Some((step, Some(open))) = &mut self.scan else { return Ok(None) };
-        let Some(fields) = open.cursor.next()? else { return Ok(None) };
-        run.env.read(fields.rows);
-        run.env.count(step.id, 0, fields.rows)?;
-        Ok(Some(open.frame(fields)))
+        run.env.measure(step.id, || {
+            let Some(fields) = open.cursor.next()? else { return Ok(None) };
+            run.env.read(fields.rows);
+            run.env.count(step.id, 0, fields.rows)?;
+            Ok(Some(open.frame(fields)))
+        })
     }
 }
 
@@ -288,7 +290,8 @@ pub(crate) fn positions(reading: &Reading) -> (Option<Arc<annals_db::Attribute>>
 
 /// Says which step was at work when a budget ran out or the query was stopped; of nested ones the innermost.
 fn blame(error: Error, step: Option<usize>) -> Error {
-    let stopped = [Code::Cancelled, Code::RowsBudgetExceeded, Code::MemoryBudgetExceeded];
+    let stopped =
+        [Code::Cancelled, Code::DeadlineExceeded, Code::RowsBudgetExceeded, Code::MemoryBudgetExceeded];
     match step {
         Some(step)
             if stopped.contains(&error.code()) && !error.details().iter().any(|(name, _)| name == STEP) =>
@@ -303,7 +306,7 @@ fn blame(error: Error, step: Option<usize>) -> Error {
 fn pass(run: Run<'_, '_>, step: &Step, map: &mut dyn Map, frame: Frame) -> Result<Frame, Error> {
     run.env
         .check()
-        .and_then(|()| pass_around(run, step, map, frame))
+        .and_then(|()| run.env.measure(step.id, || pass_around(run, step, map, frame)))
         .map_err(|error| blame(error, Some(step.id)))
 }
 

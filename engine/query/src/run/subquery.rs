@@ -9,6 +9,8 @@ use crate::ast::FindShape;
 use crate::bind::Argument;
 use crate::datum::Datum;
 use crate::functions::{Nested, Operand};
+use crate::plan::explain::Measured;
+use crate::plan::physical::Plan;
 use crate::prepare::Prepared;
 use crate::run::context::QueryCtx;
 
@@ -20,8 +22,40 @@ pub(crate) struct Subqueries<'a> {
     ctx: QueryCtx<'a>,
     /// the query that was run last, as it is asked once a row
     last: RefCell<Option<(Edn, Arc<Prepared>)>>,
+    /// in a measured run
+    seen: RefCell<Vec<Seen>>,
     /// rows read and produced: all nested queries of a run share its budgets
     spent: Cell<(u64, u64)>,
+}
+
+/// What is remembered of a nested query in a measured run.
+#[derive(Clone)]
+pub(crate) struct Seen {
+    /// its form
+    pub query: Edn,
+    /// prepared
+    pub prepared: Arc<Prepared>,
+    /// the plan that was taken
+    pub plan: Arc<Plan>,
+    /// how often it ran by such a plan
+    pub runs: u64,
+    /// what that took
+    pub measured: Measured,
+    /// the queries nested in it
+    pub deeper: Vec<Seen>,
+}
+
+/// Adds up runs of the same query by plans of the same length.
+fn merge(all: &mut Vec<Seen>, new: Seen) {
+    let same = |known: &&mut Seen| known.query == new.query && known.plan.steps == new.plan.steps;
+    match all.iter_mut().find(same) {
+        Some(known) => {
+            known.runs += new.runs;
+            known.measured.add(&new.measured);
+            new.deeper.into_iter().for_each(|deeper| merge(&mut known.deeper, deeper));
+        }
+        None => all.push(new),
+    }
 }
 
 thread_local! {
@@ -52,7 +86,17 @@ impl Drop for Level {
 impl<'a> Subqueries<'a> {
     /// Under this context.
     pub(crate) fn new(ctx: QueryCtx<'a>) -> Subqueries<'a> {
-        Subqueries { ctx, last: RefCell::default(), spent: Cell::default() }
+        Subqueries { ctx, last: RefCell::default(), seen: RefCell::default(), spent: Cell::default() }
+    }
+
+    /// Rows that nested queries have read and produced so far.
+    pub(crate) fn spent(&self) -> (u64, u64) {
+        self.spent.get()
+    }
+
+    /// The nested queries of a measured run.
+    pub(crate) fn seen(&self) -> Vec<Seen> {
+        self.seen.borrow().clone()
     }
 }
 
@@ -69,7 +113,12 @@ impl Subqueries<'_> {
         Ok(prepared)
     }
 
-    fn rows(&self, prepared: &Prepared, args: &[Argument]) -> Result<Vec<Vec<Datum>>, Error> {
+    fn rows(
+        &self,
+        query: &Edn,
+        prepared: &Arc<Prepared>,
+        args: &[Argument],
+    ) -> Result<Vec<Vec<Datum>>, Error> {
         let (datoms, produced) = self.spent.get();
         let mut ctx = self.ctx;
         ctx.limits.datoms = ctx.limits.datoms.saturating_sub(datoms);
@@ -88,6 +137,11 @@ impl Subqueries<'_> {
                 Err(error) => break Err(error),
             }
         };
+        if self.ctx.reads.is_some() {
+            let (query, prepared) = (query.clone(), prepared.clone());
+            let (plan, measured, deeper) = rows.seen();
+            merge(&mut self.seen.borrow_mut(), Seen { query, prepared, plan, runs: 1, measured, deeper });
+        }
         let counters = rows.counters();
         // A call costs something even where it finds nothing.
         self.spent.set((datoms + counters.datoms, produced + counters.produced + 1));
@@ -96,10 +150,6 @@ impl Subqueries<'_> {
 }
 
 impl Nested for Subqueries<'_> {
-    fn spent(&self) -> (u64, u64) {
-        self.spent.get()
-    }
-
     fn run(&self, query: &Edn, args: &[Operand<'_>]) -> Result<Datum, Error> {
         let _level = Level::enter()?;
         let argument = |operand: &Operand<'_>| match operand {
@@ -111,7 +161,7 @@ impl Nested for Subqueries<'_> {
         let args: Result<Vec<Argument>, Error> = args.iter().map(argument).collect();
         let args = args?;
         let prepared = self.prepared(query, &args)?;
-        let all = self.rows(&prepared, &args)?;
+        let all = self.rows(query, &prepared, &args)?;
         let first = |mut all: Vec<Vec<Datum>>| if all.is_empty() { None } else { Some(all.swap_remove(0)) };
         Ok(match prepared.checked().query.find.shape {
             FindShape::Relation => Datum::set(all.into_iter().map(Datum::vector).collect()),

@@ -1,6 +1,5 @@
 //! The queries of a body: made once from its parts, prepared for the schema they run on, and run under fuel.
 
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use annals_db::{Call, Db, Schema, ValueType};
@@ -144,7 +143,6 @@ impl Ask {
     }
 
     fn run<X>(&self, call: &Call<'_>, end: impl FnOnce(&Shaper<'_>, Vec<Vec<Edn>>) -> X) -> Result<X, Error> {
-        static NEVER: AtomicBool = AtomicBool::new(false);
         let mut args = vec![Argument::Db(call.db.clone())];
         args.extend(self.rules.clone().map(Argument::Form));
         args.extend(self.params.iter().map(|(at, _)| Argument::Form(call.args[*at].clone())));
@@ -158,9 +156,9 @@ impl Ask {
             }
         }
         let left = call.fuel.left();
-        let limits = QueryLimits { rows: left, datoms: left, bytes: MAX_BYTES };
+        let limits = QueryLimits { rows: left, datoms: left, bytes: MAX_BYTES, ..QueryLimits::default() };
         let mut shaper = Shaper::new(ready.prepared.checked(), &args)?;
-        let mut rows = ready.prepared.run(&args, QueryCtx { cancel: &NEVER, limits })?;
+        let mut rows = ready.prepared.run(&args, QueryCtx { limits, ..QueryCtx::default() })?;
         let mut found = Vec::new();
         loop {
             match rows.next() {

@@ -78,18 +78,6 @@ fn the_number_of_rows_read_does_not_depend_on_the_written_order() {
 }
 
 #[test]
-fn a_plan_explains_itself_without_literals() {
-    let db = people(100);
-    let args = arguments(&db, "");
-    let prepared = prepared("[:find ?e ?a :where [?e :p/age ?a] [?e :p/email \"4@x\"]]", &args);
-    let text = prepared.explain(&args).expect("it is planned");
-    let lines: Vec<&str> = text.lines().collect();
-    assert!(lines[1].contains("scan avet [?e :p/email"), "{text}");
-    assert!(lines[2].contains("look up by entity [?e :p/age ?a]"), "{text}");
-    assert!(!text.contains("4@x"));
-}
-
-#[test]
 fn the_log_is_a_source_like_any_other() {
     let db = people(20);
     let end = T(db.basis().0 + 1);
