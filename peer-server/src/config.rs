@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use annals_edn::{Code, Error};
+use annals_peer::query::QueryLimits;
 use annals_transport::TlsFiles;
 use serde::Deserialize;
 
@@ -28,8 +29,34 @@ pub struct Config {
     /// the databases to serve; every one of the group if there is no such line
     #[serde(default)]
     pub databases: Option<Vec<String>>,
+    /// what each query may take
+    #[serde(default)]
+    pub limits: Limits,
     /// its certificate
     pub tls: Tls,
+}
+
+/// What one query may take at most; its time is named by the request.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// rows that its steps together may make
+    pub rows: u64,
+    /// bytes that rows held at one time may take, about
+    pub bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        let QueryLimits { rows, bytes, .. } = QueryLimits::default();
+        Limits { rows, bytes }
+    }
+}
+
+impl From<Limits> for QueryLimits {
+    fn from(limits: Limits) -> QueryLimits {
+        QueryLimits { rows: limits.rows, bytes: limits.bytes, ..QueryLimits::default() }
+    }
 }
 
 /// Certificate files.

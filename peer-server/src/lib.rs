@@ -7,8 +7,10 @@
 //! stops its worker, and is cut off after a while. [`PeerServer::stop`] drains, then ends.
 //!
 //! Layout: [`config`] the file, [`server`] start and stop, [`services`] one module a gRPC service, [`request`] what a
-//! request means, [`stream`] from a producer to a client, [`cursor`] tokens and producers, [`forward`] to the writer.
+//! request means, [`stream`] from a producer to a client, [`cursor`] tokens and producers, [`forward`] to the writer,
+//! `clock` what the engine is lent.
 
+mod clock;
 pub mod config;
 pub mod cursor;
 pub mod forward;

@@ -35,6 +35,8 @@ pub enum Argument {
 pub struct Options {
     /// when to give up
     pub deadline: Instant,
+    /// how long that is from the start
+    pub timeout: Duration,
     /// target size of a chunk
     pub chunk_bytes: usize,
     /// rows to leave out
@@ -60,8 +62,10 @@ impl Options {
                     .with("value", n)
             })
         };
+        let timeout = timeout(options.timeout_ms);
         Ok(Options {
-            deadline: deadline(options.timeout_ms),
+            deadline: Instant::now() + timeout,
+            timeout,
             chunk_bytes: match options.chunk_bytes as usize {
                 0 => CHUNK_BYTES,
                 bytes => bytes.min(CHUNK_BYTES_MAX),
@@ -77,11 +81,14 @@ impl Options {
 /// The deadline of a call that names `timeout_ms`, 0 for the default.
 #[must_use]
 pub fn deadline(timeout_ms: u32) -> Instant {
-    let timeout = match timeout_ms {
+    Instant::now() + timeout(timeout_ms)
+}
+
+fn timeout(timeout_ms: u32) -> Duration {
+    match timeout_ms {
         0 => DEFAULT_TIMEOUT,
         ms => Duration::from_millis(ms.into()).min(LONGEST_TIMEOUT),
-    };
-    Instant::now() + timeout
+    }
 }
 
 /// Finds database values. With a token, each is the one that the result began with, at its basis then.

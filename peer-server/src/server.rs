@@ -65,6 +65,7 @@ impl PeerServer {
             peer: peer.clone(),
             functions: Arc::default(),
             plans: Arc::default(),
+            limits: config.limits.into(),
             workers: Workers::new(WORKERS),
             parked: Parked::default(),
             draining: server.readiness().draining(),

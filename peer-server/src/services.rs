@@ -9,6 +9,7 @@ mod whole;
 use std::sync::Arc;
 
 use annals_peer::Peer;
+use annals_peer::query::QueryLimits;
 use annals_transport::{CancellationToken, Routes};
 use annals_wire::v1::admin_service_server::AdminServiceServer;
 use annals_wire::v1::database_service_server::DatabaseServiceServer;
@@ -41,6 +42,8 @@ pub struct Shared {
     pub functions: Arc<annals_peer::query::Datalog>,
     /// queries asked before
     pub plans: Arc<Plans>,
+    /// what each query may take; its time is the request's
+    pub limits: QueryLimits,
     /// what runs results
     pub workers: Workers,
     /// results that are taken chunk by chunk

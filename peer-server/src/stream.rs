@@ -30,6 +30,8 @@ const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 const LEAD_BYTES: usize = 128;
 /// Marks are at least so many rows apart: a run that begins at one makes hardly more rows again.
 const MARK_ROWS: u64 = 256;
+/// What a worker is given to say that its time has passed.
+const GRACE: Duration = Duration::from_millis(100);
 /// Chunks that wait for the client.
 const QUEUED: usize = 1;
 
@@ -122,7 +124,7 @@ impl Workers {
         let (first, ready) = oneshot::channel();
         let deadline = delivery.deadline;
         tokio::task::spawn_blocking(move || work(start, delivery, &cancel, first, permit));
-        let left = deadline.saturating_duration_since(Instant::now());
+        let left = patience(deadline);
         let first = tokio::time::timeout(left, ready).await.map_err(|_| to_status(&out_of_time()))?;
         let first = first
             .map_err(|_| to_status(&Error::new(Code::Internal, "the worker ended without an answer")))?;
@@ -135,6 +137,27 @@ impl Workers {
                 event
             })),
         })
+    }
+
+    /// Runs `work` on a worker and answers what it does. `cancel` is set when nobody waits for it any more.
+    ///
+    /// # Errors
+    /// Those of `work`; `OVERLOADED` when no worker is free in time, `DEADLINE_EXCEEDED`.
+    pub async fn call<R, W>(&self, cancel: Cancel, deadline: Instant, work: W) -> Result<R>
+    where
+        R: Send + 'static,
+        W: FnOnce() -> Result<R> + Send + 'static,
+    {
+        let _guard = CancelOnDrop(cancel);
+        let permit = self.permit(deadline).await?;
+        let run = tokio::task::spawn_blocking(move || {
+            let _held = permit;
+            work()
+        });
+        tokio::time::timeout(patience(deadline), run)
+            .await
+            .map_err(|_| out_of_time())?
+            .map_err(|_| Error::new(Code::Internal, "the worker ended without an answer"))?
     }
 
     async fn permit(&self, deadline: Instant) -> Result<OwnedSemaphorePermit> {
@@ -150,6 +173,11 @@ impl Workers {
 struct First {
     events: Vec<Event>,
     rest: Option<mpsc::Receiver<Result<Event, Status>>>,
+}
+
+/// How long to wait for a worker: a little longer than it has, as it can say what it was at when time ran out.
+fn patience(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now()) + GRACE
 }
 
 fn out_of_time() -> Error {

@@ -22,6 +22,8 @@ use crate::with::With;
 
 /// How long a call may take when the caller says nothing.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+/// How much longer than the server has a call waits for its answer: the server can say what it was at.
+pub(crate) const GRACE: Duration = Duration::from_millis(200);
 /// The most bytes of one message a client accepts. Servers cap chunks at 1 MiB.
 pub(crate) const MESSAGE_BYTES: usize = 64 << 20;
 
@@ -72,13 +74,23 @@ impl Client {
     /// # Errors
     /// The query's own, with the span in its text; `UNREACHABLE` when no peer server answers in time.
     pub async fn query(&self, database: &str, query: &str, args: &[String], read: &Read) -> Result<Results> {
-        let request = v1::QueryRequest {
+        let request = self.asked(database, query, args, read);
+        Results::open(self.clone(), database, Source::Query(request)).await
+    }
+
+    pub(crate) fn asked(
+        &self,
+        database: &str,
+        query: &str,
+        args: &[String],
+        read: &Read,
+    ) -> v1::QueryRequest {
+        v1::QueryRequest {
             database: Some(self.value(database, read)),
             query: query.to_string(),
             args: args.to_vec(),
             options: Some(read.options.clone()),
-        };
-        Results::open(self.clone(), database, Source::Query(request)).await
+        }
     }
 
     /// Datoms of an index; `components` are EDN texts.
@@ -277,7 +289,7 @@ where
     let mut attempts = pool.attempts(Instant::now() + timeout);
     loop {
         let mut message = Request::new(request.clone());
-        message.set_timeout(attempts.left());
+        message.set_timeout(attempts.left() + GRACE);
         match call(attempts.channel()?, message).await {
             Ok(answer) => {
                 attempts.succeeded();

@@ -7,11 +7,12 @@
 //!
 //! Layout: [`profile`] where to connect and as whom, [`pool`] connections with failover, [`client`] and [`entities`] the calls,
 //! [`results`] result streams, [`answer`] rows in the shape of the find spec, [`mod@transact`] transactions one by one,
-//! [`stream`] transactions in order, many under way, [`with`] speculation.
+//! [`stream`] transactions in order, many under way, [`with`] speculation, [`mod@explain`] plans.
 
 pub mod answer;
 pub mod client;
 pub mod entities;
+pub mod explain;
 pub mod pool;
 pub mod profile;
 pub mod results;
@@ -22,6 +23,7 @@ pub mod with;
 pub use annals_edn::{Code, Edn, Error, Kind};
 pub use client::{Client, DEFAULT_TIMEOUT, Read};
 pub use entities::Walk;
+pub use explain::Explanation;
 pub use profile::Profile;
 pub use results::{Results, Row};
 pub use stream::{Outcome, StreamOptions, TransactStream};

@@ -14,7 +14,7 @@ use tonic::transport::Channel;
 use tonic::{Request, Status};
 
 use crate::Result;
-use crate::client::{Client, queries, timeout_of};
+use crate::client::{Client, GRACE, queries, timeout_of};
 
 /// One row, a value a column.
 pub type Row = Vec<Edn>;
@@ -217,7 +217,7 @@ impl Source {
     async fn send(&self, channel: Channel, left: std::time::Duration) -> Result<Events, Status> {
         fn timed<T>(message: T, left: std::time::Duration) -> Request<T> {
             let mut request = Request::new(message);
-            request.set_timeout(left);
+            request.set_timeout(left + GRACE);
             request
         }
         let mut client = queries(channel);

@@ -63,6 +63,8 @@ pub enum Command {
     Import(ImportArguments),
     /// Run a Datalog query
     Query(QueryArguments),
+    /// Show how a query would be run: steps, indexes, ranges, estimates; with --analyze run it and show what each took
+    Explain(ExplainArguments),
     /// Pull an entity
     Pull(PullArguments),
     /// Show an entity: everything about it, or what it has under some keys
@@ -275,8 +277,9 @@ pub struct PageArguments {
     pub offset: i64,
 }
 
+/// What is asked of which database.
 #[derive(Args)]
-pub struct QueryArguments {
+pub struct AskArguments {
     /// The database, which is the query's $
     pub database: String,
     /// The query: EDN, vector or map form
@@ -291,12 +294,37 @@ pub struct QueryArguments {
     pub view: ViewArguments,
     #[command(flatten)]
     pub page: PageArguments,
+}
+
+#[derive(Args)]
+pub struct QueryArguments {
+    #[command(flatten)]
+    pub asked: AskArguments,
     /// How the answer is printed [default: table on a terminal, else edn]
     #[arg(long, value_enum)]
     pub format: Option<Format>,
-    /// Print datoms read, rows produced, and rows in and out of each step of the plan to standard error
+    /// Print rows, time, and the steps of the plan with their clauses and rows in and out to standard error
     #[arg(long)]
     pub stats: bool,
+}
+
+#[derive(Args)]
+pub struct ExplainArguments {
+    #[command(flatten)]
+    pub asked: AskArguments,
+    /// Run the query to its end, drop its rows, and show rows, time and segments of each step
+    #[arg(long)]
+    pub analyze: bool,
+    /// How the plan is printed
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: ExplainFormat,
+}
+
+#[derive(Clone, Copy, ValueEnum, PartialEq, Eq)]
+pub enum ExplainFormat {
+    Text,
+    Edn,
+    Json,
 }
 
 #[derive(Clone, Copy, ValueEnum, PartialEq, Eq, Debug)]

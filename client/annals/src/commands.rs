@@ -6,6 +6,7 @@ mod db;
 #[cfg(feature = "dev")]
 mod dev;
 mod entity;
+mod explain;
 mod import;
 mod index;
 mod log;
@@ -54,6 +55,7 @@ async fn dispatch(arguments: Arguments) -> Outcome {
         Command::Tx { command } => tx::run(&connect(profile)?, command).await,
         Command::Import(command) => import::run(&connect(profile)?, &command).await,
         Command::Query(command) => query::run(&connect(profile)?, &command).await,
+        Command::Explain(command) => explain::run(&connect(profile)?, &command).await,
         Command::Pull(command) => pull::run(&connect(profile)?, &command).await,
         Command::Entity(command) => entity::run(&connect(profile)?, &command).await,
         Command::Datoms(command) => datoms::run(&connect(profile)?, &command).await,

@@ -3,6 +3,7 @@
 pub mod csv;
 pub mod edn;
 pub mod json;
+pub mod steps;
 pub mod table;
 
 use std::io::{BufWriter, Write};

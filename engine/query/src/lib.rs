@@ -39,7 +39,7 @@ pub use filter::filter;
 pub use parse::{parse, parse_inputs, parse_text};
 pub use plan::explain::{Actual, Explanation, Inner, Operator, Planned, Ran};
 pub use prepare::Prepared;
-pub use pull::{IndexPull, Pattern, Pull, index_pull, pull, pull_many};
+pub use pull::{IndexPull, Pattern, Pull, index_pull, pull, pull_many, pull_many_until};
 pub use rows::{Position, RowBatch, Rows};
 pub use run::context::{Counters, QueryCtx, QueryLimits};
 pub use run::meter::{Clock, Spent, Timer};

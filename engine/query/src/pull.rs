@@ -16,4 +16,4 @@ mod xform;
 pub use index::{IndexPull, index_pull};
 pub use pattern::Pattern;
 pub(crate) use run::{MAX_DEPTH, identify};
-pub use run::{Pull, pull, pull_many};
+pub use run::{Pull, pull, pull_many, pull_many_until};

@@ -16,7 +16,7 @@ use crate::datum::{Datum, DatumColumn};
 use crate::functions::Operand;
 use crate::group;
 use crate::order::{self, SortKey};
-use crate::plan::explain::{self, Explain, Explanation, Inner, Measured};
+use crate::plan::explain::{self, Blamed, Explain, Explanation, Inner, Measured};
 use crate::plan::logic::{Call, CallArg, Logic};
 use crate::plan::physical::Plan;
 use crate::run::context::{Counters, Env, QueryCtx, Run, STEP};
@@ -178,20 +178,12 @@ impl<'a> Rows<'a> {
     /// Names the operator at work when a budget ran out or the query was stopped.
     fn blamed(&self, error: Error) -> Error {
         let step = error.details().iter().find(|(name, _)| name == STEP).and_then(|(_, id)| id.parse().ok());
-        let operator = step.and_then(|id| explain::operator(&self.checked, &self.logic, &self.plan, id));
-        match operator {
-            Some((operator, clause)) => {
-                let error = error.with("operator", operator);
-                match clause {
-                    Some((text, span)) => {
-                        let error = error.with("clause", text);
-                        span.filter(|span| span.end > span.start).map_or(error.clone(), |span| error.at(span))
-                    }
-                    None => error,
-                }
-            }
-            None => error,
-        }
+        let blamed = step.and_then(|id| explain::blamed(&self.checked, &self.logic, &self.plan, id));
+        let Some(Blamed { operator, clause, at }) = blamed else { return error };
+        let error = clause
+            .into_iter()
+            .fold(error.with("operator", operator), |error, clause| error.with("clause", clause));
+        at.into_iter().fold(error, Error::at)
     }
 
     fn advance(&mut self) -> Result<Option<RowBatch>, Error> {

@@ -1,12 +1,13 @@
 //! Queries and pulls, run by the engine.
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use annals_edn::{Code, Edn, Error, Node, read_one};
+use annals_edn::{Code, Edn, Error, read_one};
 use annals_peer::db::Db;
 use annals_peer::query::ast::{FindElem, FindShape, Input, KeyKind, Query};
 use annals_peer::query::{
-    self, Argument, Counters, Datum, Pattern, Position, Prepared, QueryCtx, QueryLimits, RowBatch, Rows,
+    self, Argument, Datum, Explanation, Pattern, Position, Prepared, QueryCtx, QueryLimits, RowBatch, Rows,
     Shaper,
 };
 use annals_wire::db::{value_from_wire, value_to_wire};
@@ -32,6 +33,21 @@ pub struct Ask {
     window: Window,
     want_stats: bool,
     plans: Arc<Plans>,
+    budget: Budget,
+}
+
+/// What a query may take, and since when.
+#[derive(Clone, Copy)]
+struct Budget {
+    limits: QueryLimits,
+    since: Instant,
+}
+
+impl Budget {
+    fn context<'a>(&self, cancel: &'a Cancel) -> QueryCtx<'a> {
+        let timer = Some(crate::clock::timer(self.since));
+        QueryCtx { cancel: cancel.flag(), limits: self.limits, timer, reads: None }
+    }
 }
 
 /// Resolves the inputs of a query: `$` is the request's database, the others are its arguments in order.
@@ -43,7 +59,7 @@ pub async fn ask(
     options: &Options,
     window: Window,
     resolver: &mut Resolver<'_>,
-    plans: &Arc<Plans>,
+    (plans, limits): (&Arc<Plans>, QueryLimits),
 ) -> Result<Ask> {
     let prepared = plans.get(&request.query);
     let parsed;
@@ -79,7 +95,9 @@ pub async fn ask(
         true => (None, Arc::default()),
         false => (prepared, plans),
     };
-    Ok(Ask { text, prepared, arguments, window, want_stats: options.want_stats, plans })
+    let time = u64::try_from(options.timeout.as_nanos()).unwrap_or(u64::MAX);
+    let budget = Budget { limits: QueryLimits { time, ..limits }, since: options.deadline - options.timeout };
+    Ok(Ask { text, prepared, arguments, window, want_stats: options.want_stats, plans, budget })
 }
 
 fn is_main(query: &Query, input: &Input) -> bool {
@@ -108,19 +126,59 @@ impl Ask {
     /// # Errors
     /// Of the query, with the span in its text.
     pub fn start(self, cancel: Cancel) -> Result<Box<dyn Producer>> {
-        let prepared = match self.prepared.filter(|prepared| prepared.fits(&self.arguments)) {
-            Some(prepared) => prepared,
-            None => {
-                let prepared = Arc::new(Prepared::new(&read_one(&self.text)?, &self.arguments)?);
-                self.plans.put(&self.text, &prepared);
-                prepared
+        let (prepared, _) = self.prepared()?;
+        let position = position(&self.window)?;
+        let (text, arguments, budget) = (self.text, self.arguments, self.budget);
+        let (limit, want_stats) = (self.window.limit, self.want_stats);
+        Ok(Box::new(Run { text, prepared, arguments, cancel, position, limit, want_stats, budget }))
+    }
+
+    /// Explains the query; with `analyze` runs it to the end and measures that.
+    ///
+    /// # Errors
+    /// Of the query, with the span in its text; of the run.
+    pub fn explain(&self, cancel: &Cancel, analyze: bool) -> Result<Explanation> {
+        let begun = Instant::now();
+        let (prepared, known) = self.prepared()?;
+        let preparing = if known { 0 } else { begun.elapsed().as_nanos() as u64 };
+        let timer = crate::clock::timer(self.budget.since);
+        let mut explanation = match analyze {
+            false => prepared.explain(&self.arguments, Some(timer))?,
+            true => {
+                let part = (&position(&self.window)?, self.window.limit.unwrap_or(u64::MAX));
+                prepared.analyze(&self.arguments, self.budget.context(cancel), timer, part)?
             }
         };
-        let position = position(&self.window)?;
-        let (text, arguments) = (self.text, self.arguments);
-        let (limit, want_stats) = (self.window.limit, self.want_stats);
-        Ok(Box::new(Run { text, prepared, arguments, cancel, position, limit, want_stats }))
+        if let Some(planned) = &mut explanation.planned {
+            planned.nanos += preparing;
+        }
+        Ok(explanation)
     }
+
+    /// The query prepared for its arguments, and whether it was before.
+    fn prepared(&self) -> Result<(Arc<Prepared>, bool)> {
+        if let Some(prepared) = self.prepared.as_ref().filter(|prepared| prepared.fits(&self.arguments)) {
+            return Ok((prepared.clone(), true));
+        }
+        let prepared = Arc::new(Prepared::new(&read_one(&self.text)?, &self.arguments)?);
+        self.plans.put(&self.text, &prepared);
+        Ok((prepared, false))
+    }
+
+    /// Incarnation, and basis, of the first database that is read.
+    #[must_use]
+    pub fn basis(&self) -> (Vec<u8>, u64) {
+        database(&self.arguments)
+            .map_or_else(Default::default, |db| (db.incarnation().0.to_be_bytes().to_vec(), db.basis().0))
+    }
+}
+
+/// The first database among the arguments: its basis is the result's.
+fn database(arguments: &[Argument]) -> Option<&Db> {
+    arguments.iter().find_map(|argument| match argument {
+        Argument::Db(db) => Some(db),
+        _ => None,
+    })
 }
 
 /// A planned query.
@@ -132,6 +190,7 @@ struct Run {
     position: Position,
     limit: Option<u64>,
     want_stats: bool,
+    budget: Budget,
 }
 
 /// Where the engine is to go on.
@@ -151,40 +210,30 @@ impl Run {
     fn query(&self) -> &Query {
         &self.prepared.checked().query
     }
-
-    /// The first database among the arguments: its basis is the result's.
-    fn database(&self) -> Option<&Db> {
-        self.arguments.iter().find_map(|argument| match argument {
-            Argument::Db(db) => Some(db),
-            _ => None,
-        })
-    }
 }
 
 impl Producer for Run {
     fn header(&self) -> v1::ResultHeader {
         let query = self.query();
+        let db = database(&self.arguments);
         let column = |element: &FindElem| v1::ColumnInfo { name: self.name(element), r#type: String::new() };
         v1::ResultHeader {
             shape: shape(query).into(),
             columns: query.find.elements.iter().map(column).collect(),
             return_keys: query.return_map.as_ref().map(return_keys),
-            incarnation: self
-                .database()
-                .map_or_else(Vec::new, |db| db.incarnation().0.to_be_bytes().to_vec())
-                .into(),
-            basis_t: self.database().map_or(0, |db| db.basis().0),
+            incarnation: db.map_or_else(Vec::new, |db| db.incarnation().0.to_be_bytes().to_vec()).into(),
+            basis_t: db.map_or(0, |db| db.basis().0),
             ..v1::ResultHeader::default()
         }
     }
 
     fn run(&mut self, out: &mut dyn Sink) -> Result<String> {
-        let ctx = QueryCtx { cancel: self.cancel.flag(), limits: QueryLimits::default() };
+        let ctx = self.budget.context(&self.cancel);
         let mut shaper =
             Shaper::new(self.prepared.checked(), &self.arguments)?.cancelled_by(self.cancel.flag());
         let mut rows = self.prepared.run_from(&self.arguments, ctx, &self.position)?;
-        let counters = deliver(&mut rows, &mut shaper, self.limit.unwrap_or(u64::MAX), out)?;
-        Ok(if self.want_stats { stats(&counters) } else { String::new() })
+        deliver(&mut rows, &mut shaper, self.limit.unwrap_or(u64::MAX), out)?;
+        Ok(if self.want_stats { rows.explanation().to_edn().to_string() } else { String::new() })
     }
 }
 
@@ -199,7 +248,7 @@ impl Run {
     }
 }
 
-fn deliver(rows: &mut Rows<'_>, shaper: &mut Shaper<'_>, limit: u64, out: &mut dyn Sink) -> Result<Counters> {
+fn deliver(rows: &mut Rows<'_>, shaper: &mut Shaper<'_>, limit: u64, out: &mut dyn Sink) -> Result<()> {
     let mut chunks = Chunks::new(limit);
     while !chunks.is_full() {
         let Some(batch) = rows.next()? else { break };
@@ -211,11 +260,10 @@ fn deliver(rows: &mut Rows<'_>, shaper: &mut Shaper<'_>, limit: u64, out: &mut d
             false => chunks.take(batch, out)?,
         };
         if !wanted {
-            return Ok(rows.counters());
+            return Ok(());
         }
     }
-    chunks.end(out)?;
-    Ok(rows.counters())
+    chunks.end(out)
 }
 
 /// Pulls for a part of the batch at a time, so that no more is pulled than a reader who has stopped leaves waiting.
@@ -265,26 +313,13 @@ fn return_keys(map: &annals_peer::query::ast::ReturnMap) -> v1::ReturnKeys {
     }
 }
 
-/// The counters as an EDN map: datoms read, rows produced, and rows in and out of each step.
-fn stats(counters: &Counters) -> String {
-    let long = |n: u64| Edn::new(Node::Long(n.try_into().unwrap_or(i64::MAX)));
-    let steps =
-        counters.steps.iter().map(|(taken, produced)| Edn::vector(vec![long(*taken), long(*produced)]));
-    let entries = vec![
-        (Edn::keyword("datoms"), long(counters.datoms)),
-        (Edn::keyword("produced"), long(counters.produced)),
-        (Edn::keyword("steps"), Edn::vector(steps.collect())),
-    ];
-    Edn::map(entries).to_string()
-}
-
 /// Pulls each entity of a request.
 ///
 /// # Errors
-/// Of the pattern or an entity.
-pub fn pull(db: &Db, request: &v1::PullRequest) -> Result<Vec<v1::Value>> {
+/// Of the pattern or an entity; `CANCELLED`.
+pub fn pull(db: &Db, request: &v1::PullRequest, cancel: &Cancel) -> Result<Vec<v1::Value>> {
     let pattern = Pattern::parse(&read_one(&request.pattern)?)?;
     let entity = |(at, text): (usize, &String)| read_one(text).map_err(|error| of_argument(&error, at));
     let entities = request.entities.iter().enumerate().map(entity).collect::<Result<Vec<Edn>>>()?;
-    Ok(query::pull_many(db, &pattern, &entities)?.iter().map(from_edn).collect())
+    Ok(query::pull_many_until(db, &pattern, &entities, cancel.flag())?.iter().map(from_edn).collect())
 }

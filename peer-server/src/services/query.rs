@@ -127,7 +127,7 @@ impl Queries {
                 &course.options,
                 course.window(),
                 &mut resolver,
-                &self.0.plans,
+                (&self.0.plans, self.0.limits),
             )
             .await?;
             let delivery = course.delivery(resolver.into_read());
@@ -212,6 +212,22 @@ impl Queries {
         }
         Ok(answer)
     }
+
+    async fn explanation(&self, request: v1::ExplainRequest) -> Result<v1::ExplainResponse> {
+        let (query, analyze) = (request.query.unwrap_or_default(), request.analyze);
+        let course = Course::new(&query)?;
+        let mut resolver = course.resolver(&self.0);
+        let known = (&self.0.plans, self.0.limits);
+        let window = course.window();
+        let ask = crate::cursor::query::ask(&query, &course.options, window, &mut resolver, known).await?;
+        let (incarnation, basis_t) = ask.basis();
+        let cancel = Cancel::default();
+        let flag = cancel.clone();
+        let explain = move || ask.explain(&flag, analyze);
+        let explanation = self.0.workers.call(cancel, course.options.deadline, explain).await?;
+        let (text, data) = (explanation.to_string(), explanation.to_edn().to_string());
+        Ok(v1::ExplainResponse { incarnation: incarnation.into(), basis_t, text, data })
+    }
 }
 
 /// The token of a request, once it is known to belong to it.
@@ -292,6 +308,14 @@ impl QueryService for Queries {
             Asked::IndexPull(request) => self.index_pull_events(request).await?,
         };
         Ok(Response::new(self.one_chunk(events).await?))
+    }
+
+    async fn explain(
+        &self,
+        request: Request<v1::ExplainRequest>,
+    ) -> Result<Response<v1::ExplainResponse>, Status> {
+        let answer = self.explanation(request.into_inner()).await.map_err(|error| to_status(&error))?;
+        Ok(Response::new(answer))
     }
 
     async fn pull(&self, request: Request<v1::PullRequest>) -> Result<Response<v1::PullResponse>, Status> {

@@ -22,7 +22,7 @@ struct Frame {
 /// Pulls each entity of a request.
 pub(super) async fn pull(shared: &Shared, request: v1::PullRequest) -> Result<v1::PullResponse> {
     let (database, timeout_ms) = (request.database.clone(), request.timeout_ms);
-    let run = move |db: &Db, _: &Cancel| crate::cursor::query::pull(db, &request);
+    let run = move |db: &Db, cancel: &Cancel| crate::cursor::query::pull(db, &request, cancel);
     let (Frame { incarnation, basis_t }, values) = read(shared, "pull", database, timeout_ms, run).await?;
     Ok(v1::PullResponse { incarnation: incarnation.into(), basis_t, values })
 }

@@ -8,6 +8,8 @@ mod bad_input;
 mod conformance;
 #[path = "cluster/durability.rs"]
 mod durability;
+#[path = "cluster/explaining.rs"]
+mod explaining;
 #[path = "cluster/failover.rs"]
 mod failover;
 #[path = "cluster/imports.rs"]

@@ -7,22 +7,19 @@ use annals_client::Client;
 use annals_client::answer::Shape;
 use annals_edn::reader::Forms;
 
-use crate::args::{Format, QueryArguments};
+use crate::args::{AskArguments, Format, QueryArguments};
 use crate::commands::transact::text_of;
 use crate::commands::{Outcome, read};
 use crate::failure::Failure;
 use crate::output;
 
 pub async fn run(client: &Client, arguments: &QueryArguments) -> Outcome {
-    let mut args = arguments.args.clone();
-    if let Some(file) = &arguments.args_file {
-        args.extend(forms_of(&text_of(file)?)?);
-    }
-    let mut read = read(&arguments.view, Some(&arguments.page))?;
+    let asked = &arguments.asked;
+    let args = inputs(asked)?;
+    let mut read = read(&asked.view, Some(&asked.page))?;
     read.options.want_stats = arguments.stats;
-    let in_query = |error| Failure::in_source(error, &arguments.query);
-    let mut results =
-        client.query(&arguments.database, &arguments.query, &args, &read).await.map_err(in_query)?;
+    let in_query = |error| Failure::in_source(error, &asked.query);
+    let mut results = client.query(&asked.database, &asked.query, &args, &read).await.map_err(in_query)?;
     let default = if std::io::stdout().is_terminal() { Format::Table } else { Format::Edn };
     let mut printer = output::printer(arguments.format.unwrap_or(default), results.header());
     let shape = Shape::of(results.header());
@@ -33,10 +30,19 @@ pub async fn run(client: &Client, arguments: &QueryArguments) -> Outcome {
     if let Some(trailer) = results.trailer().filter(|_| arguments.stats) {
         eprintln!("{} rows, {} us at t {}", trailer.row_count, trailer.elapsed_us, trailer.basis_t);
         if !trailer.stats.is_empty() {
-            eprintln!("{}", trailer.stats);
+            eprint!("{}", output::steps::lines(&annals_edn::read_one(&trailer.stats)?));
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The further inputs of a query as EDN texts.
+pub fn inputs(asked: &AskArguments) -> Result<Vec<String>, Failure> {
+    let mut args = asked.args.clone();
+    if let Some(file) = &asked.args_file {
+        args.extend(forms_of(&text_of(file)?)?);
+    }
+    Ok(args)
 }
 
 fn forms_of(text: &str) -> Result<Vec<String>, Failure> {

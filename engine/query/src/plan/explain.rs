@@ -149,23 +149,30 @@ pub(crate) struct Explain<'a> {
     nested: NestedPlans<'a>,
 }
 
-/// What step number `id` does, in words, and its clause: text, and place where that is in the query's own text.
-pub(crate) fn operator(
-    checked: &CheckedQuery,
-    logic: &Logic,
-    plan: &Plan,
-    id: usize,
-) -> Option<(String, Option<(String, Option<Span>)>)> {
+/// A step that an error is blamed on.
+pub(crate) struct Blamed {
+    /// what it does
+    pub operator: String,
+    /// its clause
+    pub clause: Option<String>,
+    /// where that stands, in the query's own text
+    pub at: Option<Span>,
+}
+
+/// What is said of step number `id` in an error.
+pub(crate) fn blamed(checked: &CheckedQuery, logic: &Logic, plan: &Plan, id: usize) -> Option<Blamed> {
     let names = Names::new(&checked.query, logic);
     let mut open: Vec<&Pipeline> = vec![&plan.root];
     while let Some(pipeline) = open.pop() {
         for step in &pipeline.steps {
             if step.id == id {
-                let clause = logic.written.get(step.origin.0 as usize).map(|origin| {
-                    let span = origin.rule.is_none().then(|| origin.clause.span());
-                    (written::clause(&checked.query, &origin.clause), span)
+                let origin = logic.written.get(step.origin.0 as usize);
+                let at = origin.filter(|origin| origin.rule.is_none()).map(|origin| origin.clause.span());
+                return Some(Blamed {
+                    operator: names.step(step),
+                    clause: origin.map(|origin| written::clause(&checked.query, &origin.clause)),
+                    at: at.filter(|at| at.end > at.start),
                 });
-                return Some((names.step(step), clause));
             }
             open.extend(inner(step).into_iter().map(|(_, pipeline, _)| pipeline));
         }

@@ -32,6 +32,9 @@ pub struct Pull<'a> {
 
 static NEVER: AtomicBool = AtomicBool::new(false);
 
+/// Entities that are identified between two looks at the cancel flag.
+const IDENTIFIED: usize = 1024;
+
 /// An entity to show at some level.
 #[derive(Clone, Copy)]
 struct Node {
@@ -175,9 +178,27 @@ pub fn pull(db: &Db, pattern: &Pattern, entity: &Edn) -> Result<Edn, Error> {
 /// # Errors
 /// As [`pull`].
 pub fn pull_many(db: &Db, pattern: &Pattern, entities: &[Edn]) -> Result<Vec<Edn>, Error> {
-    let mut pull = Pull::new(db, pattern)?;
-    let ids = entities.iter().map(|form| identify(db, form).map_err(|error| error.at(form.span)));
-    let ids: Vec<Option<EntityId>> = ids.collect::<Result<_, _>>()?;
+    pull_many_until(db, pattern, entities, &NEVER)
+}
+
+/// As [`pull_many`], stopped soon after `cancel` is set.
+///
+/// # Errors
+/// As [`pull`], and `CANCELLED`.
+pub fn pull_many_until(
+    db: &Db,
+    pattern: &Pattern,
+    entities: &[Edn],
+    cancel: &AtomicBool,
+) -> Result<Vec<Edn>, Error> {
+    let mut pull = Pull::new(db, pattern)?.cancelled_by(cancel);
+    let mut ids: Vec<Option<EntityId>> = Vec::with_capacity(entities.len());
+    for form in entities {
+        if ids.len().is_multiple_of(IDENTIFIED) {
+            pull.check()?;
+        }
+        ids.push(identify(db, form).map_err(|error| error.at(form.span))?);
+    }
     let known: Vec<u64> = ids.iter().flatten().map(|e| e.0).collect();
     let mut forms = pull.run(&known)?.into_iter();
     let form = |id: &Option<EntityId>| match id {

@@ -23,6 +23,12 @@ impl<'a> Timer<'a> {
         Timer { clock, started: clock() }
     }
 
+    /// One that was started when the clock said so.
+    #[must_use]
+    pub fn since(clock: Clock<'a>, started: u64) -> Timer<'a> {
+        Timer { clock, started }
+    }
+
     /// Nanoseconds since the start.
     #[must_use]
     pub fn elapsed(&self) -> u64 {

@@ -817,7 +817,7 @@ pub struct ResultTrailer {
     pub elapsed_us: u64,
     #[prost(uint64, tag = "3")]
     pub basis_t: u64,
-    /// Where asked for: an EDN map with rows in and out of each clause.
+    /// Where asked for: the plan with rows in and out of each step, EDN as Explain's data.
     #[prost(string, tag = "4")]
     pub stats: ::prost::alloc::string::String,
 }
@@ -2198,6 +2198,28 @@ pub struct NextResponse {
     pub trailer: ::core::option::Option<ResultTrailer>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExplainRequest {
+    /// As it would be asked. Offset, limit and time hold for the run.
+    #[prost(message, optional, tag = "1")]
+    pub query: ::core::option::Option<QueryRequest>,
+    /// Runs the query to its end, pulls included, and tells what each step took.
+    #[prost(bool, tag = "2")]
+    pub analyze: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExplainResponse {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub incarnation: ::prost::bytes::Bytes,
+    #[prost(uint64, tag = "2")]
+    pub basis_t: u64,
+    /// For people: a line a step.
+    #[prost(string, tag = "3")]
+    pub text: ::prost::alloc::string::String,
+    /// EDN: the same as a map, described in docs/explain.md.
+    #[prost(string, tag = "4")]
+    pub data: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PullRequest {
     #[prost(message, optional, tag = "1")]
     pub database: ::core::option::Option<DatabaseValue>,
@@ -2600,6 +2622,31 @@ pub mod query_service_client {
                 .insert(GrpcMethod::new("annals.v1.QueryService", "Next"));
             self.inner.unary(req, path, codec).await
         }
+        /// How a query would be run or, with `analyze`, how it was: the plan, not the rows.
+        pub async fn explain(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExplainRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExplainResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/annals.v1.QueryService/Explain",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("annals.v1.QueryService", "Explain"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Pulls a pattern for entities.
         pub async fn pull(
             &mut self,
@@ -2798,6 +2845,11 @@ pub mod query_service_server {
             &self,
             request: tonic::Request<super::NextRequest>,
         ) -> std::result::Result<tonic::Response<super::NextResponse>, tonic::Status>;
+        /// How a query would be run or, with `analyze`, how it was: the plan, not the rows.
+        async fn explain(
+            &self,
+            request: tonic::Request<super::ExplainRequest>,
+        ) -> std::result::Result<tonic::Response<super::ExplainResponse>, tonic::Status>;
         /// Pulls a pattern for entities.
         async fn pull(
             &self,
@@ -3002,6 +3054,51 @@ pub mod query_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = NextSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/annals.v1.QueryService/Explain" => {
+                    #[allow(non_camel_case_types)]
+                    struct ExplainSvc<T: QueryService>(pub Arc<T>);
+                    impl<
+                        T: QueryService,
+                    > tonic::server::UnaryService<super::ExplainRequest>
+                    for ExplainSvc<T> {
+                        type Response = super::ExplainResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ExplainRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as QueryService>::explain(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ExplainSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
