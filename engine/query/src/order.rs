@@ -17,7 +17,7 @@ use crate::run::frame::Col;
 use crate::run::keys;
 
 /// Rows that are sorted between two looks at the cancel flag.
-const CHUNK: usize = 1 << 16;
+pub(crate) const CHUNK: usize = 1 << 16;
 
 /// One key of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,14 +51,28 @@ pub(crate) fn sorted(
     distinct: bool,
     check: Check<'_>,
 ) -> Result<Vec<u32>, Error> {
-    let mut order: Vec<(u64, u32)> = (0..rows as u32).map(|row| (0, row)).collect();
-    let sorter = Sorter { cols, keys, check };
-    sorter.sort(&mut order, 0)?;
-    let mut result: Vec<u32> = order.into_iter().map(|(_, row)| row).collect();
-    if distinct {
-        result.dedup_by(|later, first| same_row(cols, *first as usize, *later as usize));
+    let mut order: Vec<(u64, u32)> = Vec::with_capacity(rows);
+    for from in (0..rows).step_by(CHUNK) {
+        order.extend((from as u32..rows.min(from + CHUNK) as u32).map(|row| (0, row)));
+        every_chunk(order.len(), check)?;
+    }
+    Sorter { cols, keys, check }.sort(&mut order, 0)?;
+    let mut result: Vec<u32> = Vec::with_capacity(rows);
+    for piece in order.chunks(CHUNK) {
+        for (_, row) in piece {
+            let repeats = |last: &u32| same_row(cols, *last as usize, *row as usize);
+            if !(distinct && result.last().is_some_and(repeats)) {
+                result.push(*row);
+            }
+        }
+        every_chunk(piece.len(), check)?;
     }
     Ok(result)
+}
+
+/// Asks `check` when `at` is a whole number of chunks.
+fn every_chunk(at: usize, check: Check<'_>) -> Result<(), Error> {
+    if at.is_multiple_of(CHUNK) { check() } else { Ok(()) }
 }
 
 /// True when two rows are identical in every column.
@@ -84,19 +98,19 @@ impl Sorter<'_> {
             return self.sort(order, depth + 1);
         }
         let whole = |x: &(u64, u32), y: &(u64, u32)| compare(col, key, x.1, y.1);
-        let exact = encode(col, key, order);
+        let exact = self.encode(col, key, order)?;
         match exact {
             Some(true) => self.sort_codes(order)?,
             Some(false) => {
                 self.sort_codes(order)?;
-                for_ties(order, |run| self.sort_slice(run, whole))?;
+                for_ties(order, self.check, |run| self.sort_slice(run, whole))?;
             }
             None => self.sort_slice(order, whole)?,
         }
         if exact != Some(true) {
-            number_runs(order, |x, y| compare(col, key, x, y) == Ordering::Equal);
+            number_runs(order, self.check, |x, y| compare(col, key, x, y) == Ordering::Equal)?;
         }
-        for_ties(order, |run| self.sort(run, depth + 1))
+        for_ties(order, self.check, |run| self.sort(run, depth + 1))
     }
 
     /// The last tie-break: decimals by scale.
@@ -111,8 +125,33 @@ impl Sorter<'_> {
         })
     }
 
+    /// As [`encode`], chunk by chunk.
+    fn encode(&self, col: &Col, key: &SortKey, order: &mut [(u64, u32)]) -> Result<Option<bool>, Error> {
+        let mut exact = None;
+        for piece in order.chunks_mut(CHUNK) {
+            exact = encode(col, key, piece);
+            if exact.is_none() {
+                break;
+            }
+            every_chunk(piece.len(), self.check)?;
+        }
+        Ok(exact)
+    }
+
+    fn is_sorted(&self, order: &[(u64, u32)]) -> Result<bool, Error> {
+        for from in (0..order.len()).step_by(CHUNK) {
+            if !order[from..order.len().min(from + CHUNK + 1)].is_sorted() {
+                return Ok(false);
+            }
+            if from > 0 {
+                (self.check)()?;
+            }
+        }
+        Ok(true)
+    }
+
     fn sort_codes(&self, order: &mut [(u64, u32)]) -> Result<(), Error> {
-        if order.is_sorted() {
+        if self.is_sorted(order)? {
             return Ok(());
         }
         if order.len() <= CHUNK {
@@ -169,6 +208,7 @@ fn is_mixed(col: &Col) -> bool {
 /// Calls `each` with every run of two or more equal codes.
 fn for_ties(
     order: &mut [(u64, u32)],
+    check: Check<'_>,
     mut each: impl FnMut(&mut [(u64, u32)]) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let mut start = 0;
@@ -178,21 +218,30 @@ fn for_ties(
         if len > 1 {
             each(&mut order[start..start + len])?;
         }
+        if start / CHUNK != (start + len) / CHUNK {
+            check()?;
+        }
         start += len;
     }
     Ok(())
 }
 
 /// Gives every run of rows that `equal` joins a code of its own.
-fn number_runs(order: &mut [(u64, u32)], equal: impl Fn(u32, u32) -> bool) {
+fn number_runs(
+    order: &mut [(u64, u32)],
+    check: Check<'_>,
+    equal: impl Fn(u32, u32) -> bool,
+) -> Result<(), Error> {
     let mut code = 0;
     for i in 0..order.len() {
+        every_chunk(i + 1, check)?;
         if i > 0 && !equal(order[i - 1].1, order[i].1) {
             code += 1;
         }
         // The row before keeps its code until it has been compared: only rows matter to `equal`.
         order[i].0 = code;
     }
+    Ok(())
 }
 
 /// Fills in the codes; true when equal codes mean equal values, false when they may tie unequal ones, `None` when the

@@ -110,7 +110,7 @@ enum State {
     /// more to pull; rows whose lead value may go on
     Pulling(Frame),
     /// sorted, given out up to here
-    Sorted(Vec<DatumColumn>, Vec<u32>, usize),
+    Sorted(Vec<Col>, Vec<u32>, usize),
     Done,
 }
 
@@ -200,7 +200,7 @@ impl<'a> Rows<'a> {
                     }
                     let take = order.len().min(*at + CHUNK);
                     let picked = &order[*at..take];
-                    let cols: Vec<DatumColumn> = columns.iter().map(|col| col.gather(picked)).collect();
+                    let cols: Vec<DatumColumn> = columns.iter().map(|col| pick(col, picked)).collect();
                     let rows = picked.len();
                     *at = take;
                     (cols, rows)
@@ -291,19 +291,24 @@ impl<'a> Rows<'a> {
     }
 
     /// One or more whole lead values: sorted, distinct, checked.
-    fn settle(&self, frame: Frame) -> Result<(Vec<DatumColumn>, usize), Error> {
-        let cols: Vec<Col> = self.shape.basis.iter().map(|var| frame.col(*var).clone()).collect();
+    fn settle(&self, mut frame: Frame) -> Result<(Vec<DatumColumn>, usize), Error> {
+        let cols = self.basis_of(&mut frame);
         if matches!(self.shape.mode, Mode::Pass(_)) {
             self.refuse_marked(&frame.marks)?;
             let rows = frame.rows;
-            return Ok((cols.iter().map(|col| frame::spread(col, rows)).collect(), rows));
+            return Ok((cols.into_iter().map(|col| whole(col, rows)).collect(), rows));
         }
         self.refuse_marked(&frame.marks)?;
         self.env.measure(self.plan.steps, || {
-            let check = || self.env.check();
+            let check = || self.env.moved(order::CHUNK);
             let order = order::sorted(&cols, frame.rows, &self.shape.keys, !self.shape.distinct, &check)?;
             Ok((cols.iter().map(|col| pick(col, &order)).collect(), order.len()))
         })
+    }
+
+    /// The columns of the basis, taken out of a frame.
+    fn basis_of(&self, frame: &mut Frame) -> Vec<Col> {
+        self.shape.basis.iter().map(|var| std::mem::take(&mut frame.cols[var.0 as usize])).collect()
     }
 
     /// Everything, sorted.
@@ -323,16 +328,20 @@ impl<'a> Rows<'a> {
     }
 
     /// All rows in order, or their groups.
-    fn sorted(&self, all: Frame) -> Result<State, Error> {
-        let cols: Vec<Col> = self.shape.basis.iter().map(|var| all.col(*var).clone()).collect();
+    fn sorted(&self, mut all: Frame) -> Result<State, Error> {
+        let cols = self.basis_of(&mut all);
         if self.shape.aggregates {
             self.refuse_marked(&all.marks)?;
             return self.aggregate(cols, all.rows);
         }
-        let order = order::sorted(&cols, all.rows, &self.shape.keys, false, &|| self.env.check())?;
+        let order =
+            order::sorted(&cols, all.rows, &self.shape.keys, false, &|| self.env.moved(order::CHUNK))?;
         let mut kept: Vec<u32> = Vec::with_capacity(order.len());
         let mut marks = all.marks;
-        for row in order {
+        for (at, row) in order.into_iter().enumerate() {
+            if at % order::CHUNK == order::CHUNK - 1 {
+                self.env.moved(order::CHUNK)?;
+            }
             match kept.last() {
                 Some(last)
                     if !self.shape.distinct && order::same_row(&cols, *last as usize, row as usize) =>
@@ -350,8 +359,7 @@ impl<'a> Rows<'a> {
             let marks: Vec<u32> = given.map(|row| marks[*row as usize]).collect();
             self.refuse_marked(&marks)?;
         }
-        let columns = cols.iter().map(|col| frame::spread(col, all.rows)).collect();
-        Ok(State::Sorted(columns, kept, 0))
+        Ok(State::Sorted(cols, kept, 0))
     }
 
     /// What the query of a stored aggregate answers about the values of a group.
@@ -377,10 +385,10 @@ impl<'a> Rows<'a> {
             distinct: self.shape.distinct,
             seed: self.shape.seed,
             stored: &|constant, values| self.stored_aggregate(constant, values),
-            check: &|| self.env.check(),
+            check: &|| self.env.moved(order::CHUNK),
         };
         let (columns, rows) = groups.apply(cols, rows)?;
-        let cols: Vec<Col> = columns.iter().cloned().map(Col::Data).collect();
+        let cols: Vec<Col> = columns.into_iter().map(Col::Data).collect();
         let mut keys: Vec<SortKey> = self
             .shape
             .order_by
@@ -395,8 +403,8 @@ impl<'a> Rows<'a> {
             });
             keys.extend(at.map(SortKey::index));
         }
-        let order = order::sorted(&cols, rows, &keys, false, &|| self.env.check())?;
-        Ok(State::Sorted(columns, order, 0))
+        let order = order::sorted(&cols, rows, &keys, false, &|| self.env.moved(order::CHUNK))?;
+        Ok(State::Sorted(cols, order, 0))
     }
 
     fn refuse_marked(&self, marks: &[u32]) -> Result<(), Error> {
@@ -517,6 +525,14 @@ fn inner(seen: &Seen) -> Inner {
     operators.extend(result);
     let rows = ran.map_or(0, |ran| ran.rows);
     Inner { label: format!("query, run {} times for {rows} rows", seen.runs), operators }
+}
+
+/// A column of `rows` values, not copied where it is one.
+fn whole(col: Col, rows: usize) -> DatumColumn {
+    match col {
+        Col::Data(data) => data,
+        other => frame::spread(&other, rows),
+    }
 }
 
 fn pick(col: &Col, rows: &[u32]) -> DatumColumn {

@@ -1,10 +1,11 @@
 //! Running: batches of rows through the steps of a plan.
 //!
-//! Reading order: [`frame`] batches, [`keys`] rows by key, [`context`] what a run works with, [`meter`] what it
+//! Reading order: [`frame`] batches, [`keys`] rows by key, [`bulk`] many rows, [`context`] what a run works with, [`meter`] what it
 //! takes, [`pipe`] pipelines; then
 //! the steps: [`lookup`], [`join`], [`apply`], [`nested`], [`graph`] and [`closure`], [`fixpoint`].
 
 pub(crate) mod apply;
+pub(crate) mod bulk;
 pub(crate) mod closure;
 pub(crate) mod context;
 pub(crate) mod fixpoint;

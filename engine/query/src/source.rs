@@ -81,6 +81,11 @@ pub(crate) trait Source<'a> {
     /// The rows with each of `keys` (distinct, ascending in index order) in position `by`; `None` when this source
     /// has no such look-up.
     fn lookup(&self, request: &Request, by: usize, keys: &DatumColumn) -> Result<Option<Found>, Error>;
+
+    /// At most how many rows a look-up would find, if they can be many; for few keys.
+    fn weight(&self, _: &Request, _: usize, _: &DatumColumn) -> Result<u64, Error> {
+        Ok(0)
+    }
 }
 
 /// The sources of one run, by number.

@@ -1,5 +1,7 @@
 //! The query engine as its callers see it: prepare, run, resume, stop.
 
+#[path = "engine/cancel.rs"]
+mod cancel;
 #[path = "engine/errors.rs"]
 mod errors;
 #[path = "engine/explain.rs"]

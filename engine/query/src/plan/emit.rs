@@ -3,7 +3,7 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
-use annals_db::Index;
+use annals_db::{Cardinality, Index};
 use annals_edn::Error;
 
 use crate::ast::VarId;
@@ -13,8 +13,8 @@ use super::cost::{BUILD_ROW, Bounds, Choice, Pricing, is_reference};
 use super::distinct::Distinctness;
 use super::logic::{Attr, DataPattern, Node, NotNode, OrNode, Origin, RuleNode, TuplePattern};
 use super::physical::{
-    ClosureStep, Edge, FixStep, HashStep, LookupStep, NotStep, Pipeline, Reading, ScanStep, Step, StepKind,
-    TableStep, UnionStep,
+    By, ClosureStep, Edge, FixStep, HashStep, LookupStep, NotStep, Pipeline, Reading, ScanStep, Step,
+    StepKind, TableStep, UnionStep,
 };
 use super::search::{Built, Order, Search, Seeds};
 use super::vars::VarSet;
@@ -23,6 +23,9 @@ use super::vars::VarSet;
 const MULTIPLIES: f64 = 1.2;
 /// What it costs to look for a row among those seen, nanoseconds. Only for show: it is done wherever it may save.
 const DISTINCT_ROW: f64 = 30.0;
+
+/// An attribute of fewer datoms has not very many for any key.
+const MANY: f64 = 131_072.0;
 
 /// Where the emission of one pipeline stands.
 struct Emission {
@@ -138,7 +141,10 @@ impl Search<'_, '_> {
         let value_bounds = pricing.value_bounds(pattern);
         let scan = |index| ScanStep { pattern: Reading::Data(pattern.clone()), index, bounds: value_bounds };
         match choice {
-            Choice::Lookup(by) => StepKind::Lookup(LookupStep { pattern: pattern.clone(), by }),
+            Choice::Lookup(by) => {
+                let many = self.may_be_many(pattern, by);
+                StepKind::Lookup(LookupStep { pattern: pattern.clone(), by, many })
+            }
             Choice::Hash(index) => {
                 let vars: Vec<VarId> = pattern.vars().filter(|var| !self.fixed.has(*var)).collect();
                 self.hash(scan(index), &vars, at, needed)
@@ -146,6 +152,17 @@ impl Search<'_, '_> {
             Choice::Scan(index) => StepKind::Scan(scan(index)),
             Choice::Plain => StepKind::Scan(scan(Index::Eavt)),
         }
+    }
+
+    /// Whether one key of a look-up can have so many rows that they are better read batch by batch.
+    fn may_be_many(&mut self, pattern: &DataPattern, by: By) -> bool {
+        let Attr::Known(attribute) = &pattern.a else { return false };
+        let single = match by {
+            By::Entity => attribute.cardinality == Cardinality::One,
+            By::Value => attribute.unique.is_some() || !attribute.kept_in_avet(),
+            By::Attribute => true,
+        };
+        !single && self.statistics.attribute(pattern.source, attribute).is_ok_and(|datoms| datoms > MANY)
     }
 
     fn tuple(&mut self, pattern: &TuplePattern, choice: Choice, at: &Emission) -> StepKind {

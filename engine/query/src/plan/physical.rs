@@ -117,6 +117,8 @@ pub(crate) struct LookupStep {
     pub pattern: DataPattern,
     /// by which variable
     pub by: By,
+    /// one key may have very many rows
+    pub many: bool,
 }
 
 /// What a look-up starts from.

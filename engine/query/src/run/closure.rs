@@ -8,6 +8,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::ast::VarId;
 use crate::datum::DatumColumn;
 use crate::plan::physical::{ClosureStep, Step, StepKind};
+use crate::run::bulk::{self, Pairs};
 use crate::run::context::Run;
 use crate::run::frame::{Col, Frame};
 use crate::run::graph::{Direction, Graph, whole};
@@ -35,13 +36,14 @@ impl ClosureMap {
         let Some((rows, from, to)) = &self.pairs else { return Ok(frame) };
         let mut joined = Frame::empty(frame.cols.len());
         if frame.rows == 1 {
-            joined = frame.gather(&vec![0; *rows], &self.step.keep);
+            joined = bulk::gather(run.env, &frame, &vec![0; *rows], &self.step.keep)?;
             self.set(&mut joined, closure.from, || from.clone());
             self.set(&mut joined, closure.to, || to.clone());
             return Ok(joined);
         }
         let every: Vec<u32> = (0..*rows as u32).collect();
         for row in 0..frame.rows as u32 {
+            run.env.moved(*rows)?;
             let mut part = frame.gather(&vec![row; *rows], &self.step.keep);
             self.set(&mut part, closure.from, || from.gather(&every));
             self.set(&mut part, closure.to, || to.gather(&every));
@@ -75,17 +77,15 @@ impl ClosureMap {
             }
         }
         let of_row = |row: usize| if starts.len() == 1 { starts[0] } else { starts[row] };
-        let (mut left, mut right) = (Vec::new(), Vec::new());
+        let mut pairs = Pairs::default();
         for row in 0..frame.rows {
-            let reached = &self.reached[&of_row(row)];
-            left.extend(std::iter::repeat_n(row as u32, reached.len()));
-            right.extend_from_slice(reached);
-            run.env.hold(right.len() * 16)?;
+            pairs.add(run.env, row as u32, &self.reached[&of_row(row)])?;
+            run.env.hold(pairs.right.len() * 16)?;
         }
-        let mut joined = frame.gather(&left, &self.step.keep);
+        let mut joined = bulk::gather(run.env, &frame, &pairs.left, &self.step.keep)?;
         let values = &graph.nodes.values;
         if self.step.keep.has(end) {
-            joined.set(end, Col::Data(values.gather(&right)));
+            joined.set(end, Col::Data(bulk::column(run.env, values, &pairs.right)?));
         }
         Ok(joined)
     }

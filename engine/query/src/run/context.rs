@@ -194,6 +194,15 @@ impl<'a> Env<'a> {
         Ok(())
     }
 
+    /// Counts rows that were handled in bulk, and checks as [`Env::check`] does.
+    ///
+    /// # Errors
+    /// As [`Env::check`].
+    pub(crate) fn moved(&self, rows: usize) -> Result<(), Error> {
+        self.counters.borrow_mut().moved += rows as u64;
+        self.check()
+    }
+
     /// Counts rows read from a source.
     pub(crate) fn read(&self, rows: usize) {
         self.counters.borrow_mut().datoms += rows as u64;

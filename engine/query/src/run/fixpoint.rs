@@ -13,7 +13,8 @@ use rustc_hash::FxHashMap;
 use crate::ast::VarId;
 use crate::datum::DatumColumn;
 use crate::plan::physical::{FixPlan, FixStep, Step, StepKind};
-use crate::run::context::Run;
+use crate::run::bulk::{self, Pairs};
+use crate::run::context::{Env, Run};
 use crate::run::frame::{self, Col, Frame, SOUND};
 use crate::run::keys::{KeyTable, NONE};
 use crate::run::pipe::{Map, collect};
@@ -55,20 +56,20 @@ impl Table {
     }
 
     /// Adds the rows that are not there.
-    fn insert(&mut self, cols: &[Col], rows: usize) {
+    fn insert(&mut self, env: &Env<'_>, cols: &[Col], rows: usize) -> Result<(), Error> {
         let mut fresh = Vec::new();
         let borrowed: Vec<&Col> = cols.iter().collect();
-        self.keys.insert(&borrowed, rows, |row, _, new| {
+        bulk::insert(env, &mut self.keys, &borrowed, rows, |row, _, new| {
             if new {
                 fresh.push(row as u32);
             }
-        });
+        })?;
         if fresh.is_empty() {
-            return;
+            return Ok(());
         }
         for (mine, theirs) in self.cols.iter_mut().zip(cols) {
             let data = match theirs {
-                Col::Data(data) => data.gather(&fresh),
+                Col::Data(data) => bulk::column(env, data, &fresh)?,
                 other => frame::spread(other, fresh.len()),
             };
             if mine.is_empty() {
@@ -77,6 +78,7 @@ impl Table {
                 frame::append(mine, &data);
             }
         }
+        Ok(())
     }
 
     fn len(&self) -> usize {
@@ -161,42 +163,48 @@ impl FixMap {
             fix.args.iter().zip(&fix.bound).filter(|(_, b)| **b).map(|(v, _)| *v).collect();
         if let Some(demand) = fix.program.demand {
             let cols: Vec<Col> = bound.iter().map(|var| frame.col(*var).clone()).collect();
-            tables.tables[demand].insert(&cols, frame.rows);
+            tables.tables[demand].insert(run.env, &cols, frame.rows)?;
         }
         saturate(run, &fix.program, tables, first)?;
-        Ok(answer(fix, tables, frame, &bound, &self.step))
+        answer(run, fix, tables, frame, &bound, &self.step)
     }
 }
 
 /// Rows beside the answers that match what they bind.
-fn answer(fix: &FixStep, tables: &Tables, frame: Frame, bound: &[VarId], step: &Step) -> Frame {
+fn answer(
+    run: Run<'_, '_>,
+    fix: &FixStep,
+    tables: &Tables,
+    frame: Frame,
+    bound: &[VarId],
+    step: &Step,
+) -> Result<Frame, Error> {
     let goal = &tables.tables[0];
     let at = |var: &VarId| fix.args.iter().position(|arg| arg == var);
     let positions: Vec<usize> = bound.iter().filter_map(at).collect();
-    let (mut left, mut right) = (Vec::new(), Vec::new());
+    let mut pairs = Pairs::default();
     if positions.is_empty() {
         for row in 0..frame.rows as u32 {
-            left.extend(std::iter::repeat_n(row, goal.len()));
-            right.extend(0..goal.len() as u32);
+            pairs.add_range(run.env, row, 0, goal.len() as u32)?;
         }
     } else {
         let cols: Vec<&Col> = bound.iter().map(|var| frame.col(*var)).collect();
         tables.probe(0, &positions, &cols, frame.rows, |row, matches| {
-            left.extend(std::iter::repeat_n(row, matches.len()));
-            right.extend_from_slice(matches);
+            pairs.left.extend(std::iter::repeat_n(row, matches.len()));
+            pairs.right.extend_from_slice(matches);
         });
     }
-    let mut joined = frame.gather(&left, &step.keep);
+    let mut joined = bulk::gather(run.env, &frame, &pairs.left, &step.keep)?;
     for (i, var) in fix.args.iter().enumerate() {
         if step.keep.has(*var) && !bound.contains(var) {
-            joined.set(*var, Col::Data(goal.cols[i].gather(&right)));
+            joined.set(*var, Col::Data(bulk::column(run.env, &goal.cols[i], &pairs.right)?));
         }
     }
     if let Some(mark) = tables.mark {
         joined.marks = vec![SOUND; joined.rows];
         (0..joined.rows).for_each(|row| joined.mark(row, mark));
     }
-    joined
+    Ok(joined)
 }
 
 /// Runs rules until nothing new is found.
@@ -230,7 +238,7 @@ fn fire(run: Run<'_, '_>, rule: &crate::plan::physical::FixRule, tables: &mut Ta
     }
     let mark = found.marks.iter().copied().min().filter(|mark| *mark != SOUND);
     let cols: Vec<Col> = rule.head.iter().map(|var| found.col(*var).clone()).collect();
-    tables.tables[rule.table].insert(&cols, found.rows);
+    tables.tables[rule.table].insert(run.env, &cols, found.rows)?;
     if let Some(mark) = mark {
         tables.mark = Some(tables.mark.map_or(mark, |known| known.min(mark)));
     }

@@ -10,6 +10,7 @@ use annals_edn::{Code, Error};
 
 use crate::datum::DatumColumn;
 use crate::plan::physical::{ClosureStep, Edge, Reading};
+use crate::run::bulk;
 use crate::run::context::Run;
 use crate::run::frame::{self, Col, Frame};
 use crate::run::keys::{self, KeyTable};
@@ -257,7 +258,8 @@ pub(crate) fn whole(
         run.env.hold(right.len() * 24)?;
     }
     run.env.count_within(id, right.len())?;
-    Ok((right.len(), nodes.values.gather(&left), nodes.values.gather(&right)))
+    let column = |rows: &[u32]| bulk::column(run.env, &nodes.values, rows);
+    Ok((right.len(), column(&left)?, column(&right)?))
 }
 
 /// Sorts what one start reached and clears the bits that it set.
@@ -302,6 +304,7 @@ fn edges(run: Run<'_, '_>, step: &ClosureStep) -> Result<(usize, Col, Col), Erro
             let mut all = source::Fields::default();
             while let Some(fields) = cursor.next()? {
                 run.env.read(fields.rows);
+                run.env.check()?;
                 all.append(fields);
             }
             let mut take = |i: usize| match all.cols.get_mut(i).and_then(Option::take) {

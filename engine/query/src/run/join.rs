@@ -7,6 +7,7 @@ use annals_edn::Error;
 use crate::ast::VarId;
 use crate::plan::physical::{Part, Step, StepKind};
 use crate::plan::vars::VarSet;
+use crate::run::bulk::{self, Pairs};
 use crate::run::context::Run;
 use crate::run::frame::{Col, Frame, SOUND};
 use crate::run::keys::{Groups, KeyTable, NONE};
@@ -22,15 +23,15 @@ pub(crate) struct Build {
 
 impl Build {
     /// Indexes `rows` by `keys`.
-    pub(crate) fn new(rows: Frame, keys: Vec<VarId>) -> Build {
+    pub(crate) fn new(run: Run<'_, '_>, rows: Frame, keys: Vec<VarId>) -> Result<Build, Error> {
         let mut table = KeyTable::new(keys.len());
         let mut ids = Vec::with_capacity(rows.rows);
         let cols: Vec<&Col> = keys.iter().map(|var| rows.col(*var)).collect();
         if !keys.is_empty() {
-            table.insert(&cols, rows.rows, |_, id, _| ids.push(id));
+            bulk::insert(run.env, &mut table, &cols, rows.rows, |_, id, _| ids.push(id))?;
         }
         let groups = Groups::new(&ids, table.len());
-        Build { rows, keys, table, groups }
+        Ok(Build { rows, keys, table, groups })
     }
 
     /// Joins `frame` with the rows; `outs` come from them.
@@ -41,52 +42,50 @@ impl Build {
         outs: &[VarId],
         keep: &VarSet,
     ) -> Result<Frame, Error> {
-        let (mut left, mut right) = (Vec::new(), Vec::new());
+        let mut pairs = Pairs::default();
         if self.keys.is_empty() {
             run.env.hold(frame.rows.saturating_mul(self.rows.rows).saturating_mul(8))?;
             for row in 0..frame.rows as u32 {
-                left.extend(std::iter::repeat_n(row, self.rows.rows));
-                right.extend(0..self.rows.rows as u32);
+                pairs.add_range(run.env, row, 0, self.rows.rows as u32)?;
             }
-            return Ok(paired(frame, &left, &self.rows, &right, outs, keep));
+            return paired(run, frame, &self.rows, &pairs, outs, keep);
         }
         let cols: Vec<&Col> = self.keys.iter().map(|var| frame.col(*var)).collect();
         let ids = self.table.find(&cols, frame.rows);
         for (row, id) in ids.iter().enumerate().filter(|(_, id)| **id != NONE) {
             let matches = self.groups.of(*id);
-            run.env.make_room(left.len() + matches.len(), 0)?;
-            left.extend(std::iter::repeat_n(row as u32, matches.len()));
-            right.extend_from_slice(matches);
+            run.env.make_room(pairs.left.len() + matches.len(), 0)?;
+            pairs.add(run.env, row as u32, matches)?;
         }
-        run.env.hold(left.len() * 16)?;
-        Ok(paired(frame, &left, &self.rows, &right, outs, keep))
+        run.env.hold(pairs.left.len() * 16)?;
+        paired(run, frame, &self.rows, &pairs, outs, keep)
     }
 }
 
-/// Rows `left` of one frame beside rows `right` of another, from which `outs` are taken.
+/// Rows of one frame beside rows of another, from which `outs` are taken.
 pub(crate) fn paired(
+    run: Run<'_, '_>,
     frame: &Frame,
-    left: &[u32],
     other: &Frame,
-    right: &[u32],
+    pairs: &Pairs,
     outs: &[VarId],
     keep: &VarSet,
-) -> Frame {
-    let mut joined = frame.gather(left, keep);
+) -> Result<Frame, Error> {
+    let mut joined = bulk::gather(run.env, frame, &pairs.left, keep)?;
     for var in outs.iter().filter(|var| keep.has(**var)) {
         let col = match other.col(*var) {
-            Col::Data(data) => Col::Data(data.gather(right)),
+            Col::Data(data) => Col::Data(bulk::column(run.env, data, &pairs.right)?),
             col => col.clone(),
         };
         joined.set(*var, col);
     }
     if !other.marks.is_empty() {
         joined.marks.resize(joined.rows, SOUND);
-        for (mark, row) in joined.marks.iter_mut().zip(right) {
+        for (mark, row) in joined.marks.iter_mut().zip(&pairs.right) {
             *mark = (*mark).min(other.marks[*row as usize]);
         }
     }
-    joined
+    Ok(joined)
 }
 
 /// A hash join; its other side runs when the first rows arrive.
@@ -107,7 +106,7 @@ impl Map for HashMap {
         let StepKind::Hash(hash) = &self.step.kind else { return Ok(frame) };
         if self.build.is_none() {
             let rows = collect(run, &hash.build, run.env.base.clone())?;
-            self.build = Some(Build::new(rows, hash.keys.clone()));
+            self.build = Some(Build::new(run, rows, hash.keys.clone())?);
         }
         match &self.build {
             Some(build) if build.rows.rows > 0 => build.join(run, &frame, &hash.outs, &self.step.keep),
@@ -153,7 +152,7 @@ impl Map for RowsMap {
             }
             let bound = |var: &VarId| !matches!(frame.col(*var), Col::Absent);
             let (keys, outs): (Vec<VarId>, Vec<VarId>) = input.vars().partition(|var| bound(var));
-            self.build = Some((Build::new(held, keys), outs));
+            self.build = Some((Build::new(run, held, keys)?, outs));
         }
         match &self.build {
             Some((build, outs)) => build.join(run, &frame, outs, &self.step.keep),
@@ -184,27 +183,26 @@ impl Map for TableMap {
             Part::Whole => (0, table.seen),
         };
         let at = |var: &VarId| read.args.iter().position(|arg| arg == var);
-        let (mut left, mut right) = (Vec::new(), Vec::new());
+        let mut pairs = Pairs::default();
         let positions: Vec<usize> = read.keys.iter().filter_map(at).collect();
         if positions.is_empty() {
             for row in 0..frame.rows as u32 {
-                left.extend(std::iter::repeat_n(row, to - from));
-                right.extend(from as u32..to as u32);
+                pairs.add_range(run.env, row, from as u32, to as u32)?;
             }
         } else {
             let cols: Vec<&Col> = read.keys.iter().map(|var| frame.col(*var)).collect();
             tables.probe(read.table, &positions, &cols, frame.rows, |row, matches| {
                 let start = matches.partition_point(|&id| (id as usize) < from);
                 let end = matches.partition_point(|&id| (id as usize) < to);
-                left.extend(std::iter::repeat_n(row, end - start));
-                right.extend_from_slice(&matches[start..end]);
+                pairs.left.extend(std::iter::repeat_n(row, end - start));
+                pairs.right.extend_from_slice(&matches[start..end]);
             });
         }
-        run.env.hold(left.len() * 16)?;
-        let mut joined = frame.gather(&left, &self.step.keep);
+        run.env.hold(pairs.left.len() * 16)?;
+        let mut joined = bulk::gather(run.env, &frame, &pairs.left, &self.step.keep)?;
         for (i, var) in read.args.iter().enumerate() {
             if self.step.keep.has(*var) && !read.keys.contains(var) {
-                joined.set(*var, Col::Data(table.cols[i].gather(&right)));
+                joined.set(*var, Col::Data(bulk::column(run.env, &table.cols[i], &pairs.right)?));
             }
         }
         Ok(joined)

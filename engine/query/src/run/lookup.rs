@@ -12,11 +12,17 @@ use crate::order::{self, SortKey};
 use crate::plan::logic::{Attr, DataPattern};
 use crate::plan::physical::{By, LookupStep, Reading, Step, StepKind};
 use crate::plan::vars::VarSet;
+use crate::run::bulk::{self, Pairs};
 use crate::run::context::Run;
 use crate::run::frame::{Col, Frame};
 use crate::run::keys;
 use crate::run::pipe::{Map, positions};
-use crate::source::{self, Found, Request};
+use crate::source::{self, Found, Request, Source};
+
+/// So few keys are asked how much they have, before they are looked up in one go.
+const FEW_KEYS: usize = 16;
+/// More rows than this are not looked up in one go.
+const HEAVY: u64 = 1 << 17;
 
 /// A join with what a source finds by a bound variable.
 pub(crate) struct LookupMap {
@@ -38,12 +44,11 @@ impl Map for LookupMap {
         let keys = Keys::of(run, frame.col(key), frame.rows)?;
         let source = run.env.source(lookup.pattern.source);
         let source = source.ok_or_else(|| Error::new(Code::InvalidDataSource, "no such source"))?;
-        let found = source.lookup(&ask.request, ask.by, &keys.distinct);
+        let found = ask.found(run, source.as_ref(), &keys.distinct, lookup.many);
         let found = found.map_err(|error| error.at(lookup.pattern.at))?;
-        let found = found.ok_or_else(|| Error::new(Code::Internal, "the source has no such look-up"))?;
         run.env.read(found.input.len());
         run.env.hold(found.input.len() * 16)?;
-        Ok(ask.join(frame, &keys, found, &self.step.keep))
+        ask.join(run, frame, &keys, found, &self.step.keep)
     }
 
     fn joins(&self) -> (Vec<VarId>, Vec<VarId>) {
@@ -101,13 +106,49 @@ impl Ask {
         Ask { request, by, outs, tests }
     }
 
-    fn join(&self, frame: Frame, keys: &Keys, found: Found, keep: &VarSet) -> Frame {
+    /// What `source` has of `keys`. Where few of them have very much, that is read batch by batch.
+    fn found(
+        &self,
+        run: Run<'_, '_>,
+        source: &dyn Source<'_>,
+        keys: &DatumColumn,
+        may_be_many: bool,
+    ) -> Result<Found, Error> {
+        let few = may_be_many && keys.len() <= FEW_KEYS;
+        let heavy = few && source.weight(&self.request, self.by, keys)? > HEAVY;
+        if !heavy {
+            let found = source.lookup(&self.request, self.by, keys)?;
+            return found.ok_or_else(|| Error::new(Code::Internal, "the source has no such look-up"));
+        }
+        let (mut found, mut request) = (Found::default(), self.request.clone());
+        request.identity = self.by == source::V;
+        for i in 0..keys.len() {
+            request.fixed[self.by] = Some(keys.get(i));
+            let mut cursor = source.scan(&request)?;
+            while let Some(fields) = cursor.next()? {
+                run.env.moved(fields.rows)?;
+                run.env.make_room(found.input.len() + fields.rows, self.outs.len())?;
+                found.input.extend(std::iter::repeat_n(i as u32, fields.rows));
+                found.fields.append(fields);
+            }
+        }
+        Ok(found)
+    }
+
+    fn join(
+        &self,
+        run: Run<'_, '_>,
+        frame: Frame,
+        keys: &Keys,
+        found: Found,
+        keep: &VarSet,
+    ) -> Result<Frame, Error> {
         let Found { input, mut fields } = found;
         if input.is_empty() {
             // A source that finds nothing may answer without columns.
             let mut nothing = frame.gather(&[], keep);
             self.outs.iter().for_each(|(_, var)| nothing.set(*var, Col::Data(DatumColumn::empty())));
-            return nothing;
+            return Ok(nothing);
         }
         if self.tests.is_empty() && keys.is_identity(&input) {
             let mut frame = frame;
@@ -117,20 +158,21 @@ impl Ask {
                     frame.set(*var, Col::Data(col));
                 }
             }
-            return frame;
+            return Ok(frame);
         }
-        let (mut left, mut right) = keys.pairs(&input, frame.rows);
+        let Pairs { mut left, mut right, .. } = keys.pairs(run, &input, frame.rows)?;
         if !self.tests.is_empty() {
             self.test(&frame, &fields.cols, &mut left, &mut right);
         }
         let in_place =
             right.len() == input.len() && right.iter().enumerate().all(|(i, row)| i == *row as usize);
-        let mut joined = frame.gather_or_keep(left, keep);
+        let mut joined = frame.gather_or_keep(run, left, keep)?;
         for (position, var) in &self.outs {
             let Some(col) = fields.cols[*position].take() else { continue };
-            joined.set(*var, Col::Data(if in_place { col } else { col.gather(&right) }));
+            let col = if in_place { col } else { bulk::column(run.env, &col, &right)? };
+            joined.set(*var, Col::Data(col));
         }
-        joined
+        Ok(joined)
     }
 
     /// Leaves only pairs whose tested positions are identical.
@@ -153,12 +195,12 @@ impl Ask {
 
 impl Frame {
     /// As [`Frame::gather`], without a copy when `rows` are all rows in order.
-    pub(crate) fn gather_or_keep(mut self, rows: Vec<u32>, keep: &VarSet) -> Frame {
+    fn gather_or_keep(mut self, run: Run<'_, '_>, rows: Vec<u32>, keep: &VarSet) -> Result<Frame, Error> {
         if rows.len() == self.rows && rows.iter().enumerate().all(|(i, row)| i == *row as usize) {
             self.keep(keep);
-            return self;
+            return Ok(self);
         }
-        self.gather(&rows, keep)
+        bulk::gather(run.env, &self, &rows, keep)
     }
 }
 
@@ -199,7 +241,7 @@ impl Keys {
     fn values(run: Run<'_, '_>, col: &Col, rows: usize) -> Result<Keys, Error> {
         let data = crate::run::frame::spread(col, rows);
         let cols = [Col::Data(data.clone())];
-        let order = order::sorted(&cols, rows, &[SortKey::index(0)], false, &|| run.env.check())?;
+        let order = order::sorted(&cols, rows, &[SortKey::index(0)], false, &|| run.env.moved(order::CHUNK))?;
         let mut of_row = vec![0; rows];
         let mut first: Vec<u32> = Vec::new();
         for row in order {
@@ -222,22 +264,21 @@ impl Keys {
     }
 
     /// Rows beside answers, in the order of rows.
-    fn pairs(&self, input: &[u32], rows: usize) -> (Vec<u32>, Vec<u32>) {
+    fn pairs(&self, run: Run<'_, '_>, input: &[u32], rows: usize) -> Result<Pairs, Error> {
         let Some(of_row) = &self.of_row else {
-            return (input.to_vec(), (0..input.len() as u32).collect());
+            let (left, right) = (input.to_vec(), (0..input.len() as u32).collect());
+            return Ok(Pairs { left, right, ..Pairs::default() });
         };
         let mut starts = vec![0u32; self.distinct.len() + 1];
         input.iter().for_each(|key| starts[*key as usize + 1] += 1);
         for i in 1..starts.len() {
             starts[i] += starts[i - 1];
         }
-        let (mut left, mut right) = (Vec::with_capacity(rows), Vec::with_capacity(rows));
+        let (left, right) = (Vec::with_capacity(rows), Vec::with_capacity(rows));
+        let mut pairs = Pairs { left, right, ..Pairs::default() };
         for (row, key) in of_row.iter().enumerate() {
-            for answer in starts[*key as usize]..starts[*key as usize + 1] {
-                left.push(row as u32);
-                right.push(answer);
-            }
+            pairs.add_range(run.env, row as u32, starts[*key as usize], starts[*key as usize + 1])?;
         }
-        (left, right)
+        Ok(pairs)
     }
 }

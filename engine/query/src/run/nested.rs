@@ -8,6 +8,7 @@ use annals_edn::Error;
 use crate::ast::VarId;
 use crate::plan::physical::{NotStep, Step, StepKind, UnionStep};
 use crate::plan::vars::VarSet;
+use crate::run::bulk::{self, Pairs};
 use crate::run::context::Run;
 use crate::run::frame::{Col, Frame, SOUND};
 use crate::run::join::paired;
@@ -132,21 +133,19 @@ impl UnionMap {
         }
         let mut vars = vec![union.seed];
         vars.extend(&union.outs);
-        let rows = distinct_rows(&all, &vars);
-        let all = all.gather(&rows, &outs);
+        let rows = distinct_rows(run, &all, &vars)?;
+        let all = bulk::gather(run.env, &all, &rows, &outs)?;
         run.env.hold(all.bytes())?;
         let ids: Vec<u32> = match keys::ints(all.col(union.seed)) {
             Some(ids) => (0..all.rows).map(|row| ids.get(row) as u32).collect(),
             None => Vec::new(),
         };
         let groups = Groups::new(&ids, count);
-        let (mut left, mut right) = (Vec::new(), Vec::new());
+        let mut pairs = Pairs::default();
         for (row, seed) in seeds.of_row.iter().enumerate() {
-            let matches = groups.of(*seed);
-            left.extend(std::iter::repeat_n(row as u32, matches.len()));
-            right.extend_from_slice(matches);
+            pairs.add(run.env, row as u32, groups.of(*seed))?;
         }
-        Ok(paired(&frame, &left, &all, &right, &union.outs, &self.step.keep))
+        paired(run, &frame, &all, &pairs, &union.outs, &self.step.keep)
     }
 }
 
@@ -165,18 +164,18 @@ fn spread_outs(frame: &mut Frame, outs: &VarSet) {
 }
 
 /// The first of identical rows, and every marked one.
-pub(crate) fn distinct_rows(frame: &Frame, vars: &[VarId]) -> Vec<u32> {
+fn distinct_rows(run: Run<'_, '_>, frame: &Frame, vars: &[VarId]) -> Result<Vec<u32>, Error> {
     if frame.rows == 0 {
-        return Vec::new();
+        return Ok(Vec::new());
     }
     let cols: Vec<&Col> = vars.iter().map(|var| frame.col(*var)).collect();
     let mut rows = Vec::with_capacity(frame.rows);
-    KeyTable::new(vars.len()).insert(&cols, frame.rows, |row, _, new| {
+    bulk::insert(run.env, &mut KeyTable::new(vars.len()), &cols, frame.rows, |row, _, new| {
         if new || frame.marked(row) {
             rows.push(row as u32);
         }
-    });
-    rows
+    })?;
+    Ok(rows)
 }
 
 impl Map for UnionMap {

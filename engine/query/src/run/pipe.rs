@@ -37,6 +37,8 @@ pub(crate) struct Pipe<'a> {
     /// rows that have yet to go through the steps from a number on, the next ones last
     pending: Vec<Pending>,
     start: Option<Datum>,
+    /// rows that it starts from
+    seeded: usize,
 }
 
 /// A frame too large for one step, taken in pieces.
@@ -67,13 +69,16 @@ impl<'a> Pipe<'a> {
     /// Starts a pipeline from `seeds`. With `start`, rows whose leading value is before it may be left out.
     pub(crate) fn new(pipeline: &Pipeline, seeds: Frame, start: Option<Datum>) -> Pipe<'a> {
         let is_scan = |step: &Arc<Step>| matches!(step.kind, StepKind::Scan(_));
-        let at = pipeline.steps.iter().position(is_scan).unwrap_or(pipeline.steps.len());
+        // Without a scan the seeds are what comes first: they may be many.
+        let scan = pipeline.steps.iter().position(is_scan);
+        let (before, after) = scan.map_or((0, 0), |at| (at, at + 1));
         let maps = |steps: &[Arc<Step>]| steps.iter().map(|step| (step.clone(), map(step))).collect();
         Pipe {
+            seeded: seeds.rows,
             seeds: Some(seeds),
-            before: maps(&pipeline.steps[..at]),
-            scan: pipeline.steps.get(at).map(|step| (step.clone(), None)),
-            after: maps(pipeline.steps.get(at + 1..).unwrap_or(&[])),
+            before: maps(&pipeline.steps[..before]),
+            scan: scan.map(|at| (pipeline.steps[at].clone(), None)),
+            after: maps(&pipeline.steps[after..]),
             pending: Vec::new(),
             start,
         }
@@ -124,7 +129,7 @@ impl<'a> Pipe<'a> {
         let step = &self.after[at].0;
         let before = match at.checked_sub(1) {
             Some(before) => self.after[before].0.rows,
-            None => self.scan.as_ref().map_or(1.0, |(scan, _)| scan.rows),
+            None => self.scan.as_ref().map_or(self.seeded as f64, |(scan, _)| scan.rows),
         };
         match run.env.counters.borrow().steps.get(step.id) {
             Some(&(taken, made)) if taken > 0 => {

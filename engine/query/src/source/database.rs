@@ -82,6 +82,26 @@ impl<'a> Source<'a> for Database<'a> {
             _ => self.one_by_one(request, by, keys).map(Some),
         }
     }
+
+    fn weight(&self, request: &Request, by: usize, keys: &DatumColumn) -> Result<u64, Error> {
+        let Some(a) = &request.attribute else { return Ok(0) };
+        let mut rows = 0;
+        match by {
+            E => {
+                for e in entities(keys).0 {
+                    rows += self.0.count(&Range::entity_attr(EntityId(e), a.id))?;
+                }
+            }
+            V if a.kept_in_avet() => {
+                let Some((values, _)) = a.value_type.and_then(|ty| values_of(keys, ty)) else { return Ok(0) };
+                for i in 0..values.len() {
+                    rows += self.0.count(&Range::attr_value(a.id, values.get(i).to_value()))?;
+                }
+            }
+            _ => {}
+        }
+        Ok(rows)
+    }
 }
 
 impl Database<'_> {

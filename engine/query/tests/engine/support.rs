@@ -4,7 +4,8 @@ use annals_db::{Context, Db, Incarnation, Limits, NoFunctions, Options, transact
 use annals_edn::{Edn, Error, Forms, read_one};
 use annals_query::{Argument, Datum, Prepared, QueryCtx, Rows};
 
-const SCHEMA: &str = "[
+/// What people have.
+pub(crate) const SCHEMA: &str = "[
  {:db/ident :p/name :db/valueType :db.type/string :db/cardinality :db.cardinality/one :db/index true}
  {:db/ident :p/age :db/valueType :db.type/long :db/cardinality :db.cardinality/one}
  {:db/ident :p/size :db/valueType :db.type/long :db/cardinality :db.cardinality/one :db/index true}
