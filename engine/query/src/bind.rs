@@ -149,16 +149,23 @@ fn pattern_constants(query: &Query, db: &Db, pattern: &Pattern) -> Result<(), Er
         },
         _ => None,
     };
-    let refused = |error: Error| error.at(pattern.at.0);
+    // The error points at the term, not at the whole pattern.
+    let refused = |term: Term| {
+        let span = match term {
+            Term::Const(id) => query.constant(id).span,
+            _ => pattern.at.0,
+        };
+        move |error: Error| error.at(span)
+    };
     for term in [pattern.e(), pattern.tx()] {
         if let Some(datum) = identifier(term) {
-            resolve::entity(db, &datum?).map_err(refused)?;
+            resolve::entity(db, &datum?).map_err(refused(term))?;
         }
     }
     let Some(value) = identifier(pattern.v()) else { return Ok(()) };
     let Some(attribute) = identifier(pattern.a()) else { return Ok(()) };
-    let attribute = resolve::attribute(db, &attribute?).map_err(refused)?;
-    resolve::value(db, &attribute, &value?).map_err(refused)?;
+    let attribute = resolve::attribute(db, &attribute?).map_err(refused(pattern.a()))?;
+    resolve::value(db, &attribute, &value?).map_err(refused(pattern.v()))?;
     Ok(())
 }
 

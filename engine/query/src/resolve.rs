@@ -133,7 +133,9 @@ pub fn value(db: &Db, attribute: &Attribute, datum: &Datum) -> Result<Option<Val
         (ValueType::Ref, Value::Long(n)) => Ok(EntityId::from_long(*n).map(Value::Ref)),
         (ValueType::Ref, _) => match entity(db, datum)? {
             Some(e) => Ok(Some(Value::Ref(e))),
-            None => Err(Error::new(Code::NotAnEntity, format!("{} names no entity", show(datum)))),
+            None => Err(Error::new(Code::NotAnEntity, format!("{} names no entity", show(datum)))
+                .with("attribute", &attribute.ident)
+                .hint("entities are named by id, by an ident that is there, or by a lookup ref")),
         },
         (ValueType::Keyword, Value::String(text)) => match text.strip_prefix(':') {
             Some(name) => Ok(Some(Value::Keyword(Keyword::new(name)))),

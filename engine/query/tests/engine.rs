@@ -10,6 +10,8 @@ mod explain;
 mod orders;
 #[path = "engine/plans.rs"]
 mod plans;
+#[path = "engine/refusals.rs"]
+mod refusals;
 #[path = "engine/rules.rs"]
 mod rules;
 #[path = "engine/stream.rs"]

@@ -21,7 +21,7 @@ pub(super) fn add_rules(query: &mut Query, rules: Option<&Edn>) -> Result<(), Er
     let (vars, constants) = (std::mem::take(&mut query.vars), std::mem::take(&mut query.constants));
     let mut names = Names::for_rules(vars, constants, calls);
     // Spans of rules point into another text than the query's, so they are not shown.
-    let parsed = rules::parse(form, &mut names);
+    let parsed = rules::parse(form, &mut names).map_err(Error::without_span);
     (query.vars, query.constants) = (names.vars, names.constants);
     query.rules = parsed?;
     Ok(())
@@ -69,8 +69,12 @@ pub(super) fn resolve(query: &mut Query) -> Result<(), Error> {
 }
 
 fn arity(call: &RuleCall, takes: usize) -> Error {
-    let message = format!("the rule {} takes {takes} arguments, not {}", call.name, call.args.len());
-    Error::new(Code::ArgsMismatch, message).at(call.at.0).with("rule", &call.name)
+    let arguments = if takes == 1 { "1 argument".to_owned() } else { format!("{takes} arguments") };
+    let message = format!("the rule {} takes {arguments}, not {}", call.name, call.args.len());
+    Error::new(Code::ArgsMismatch, message)
+        .at(call.at.0)
+        .with("rule", &call.name)
+        .hint("give one argument for each variable of the rule's head; _ stands for any")
 }
 
 fn unknown<'a>(call: &RuleCall, takes_rules: bool, known: impl Iterator<Item = &'a str>) -> Error {

@@ -42,7 +42,8 @@ pub(super) fn check(query: &Query, databases: &[bool]) -> Result<(), Error> {
         Some(var) => {
             let name = query.name(*var);
             Err(Error::new(Code::UnboundQueryVariables, format!("nothing binds {name}"))
-                .with("variable", name))
+                .with("variable", name)
+                .hint("variables of :with are bound in :where"))
         }
         None => Ok(()),
     }
@@ -51,7 +52,10 @@ pub(super) fn check(query: &Query, databases: &[bool]) -> Result<(), Error> {
 fn unbound(query: &Query, elem: &FindElem) -> Error {
     let (FindElem::Var(_, at) | FindElem::Pull { at, .. } | FindElem::Aggregate { at, .. }) = elem;
     let name = query.name(elem.var());
-    Error::new(Code::UnboundQueryVariables, format!("nothing binds {name}")).at(at.0).with("variable", name)
+    Error::new(Code::UnboundQueryVariables, format!("nothing binds {name}"))
+        .at(at.0)
+        .with("variable", name)
+        .hint(format!("bind {name} by a clause of :where that is not in a not, or as an input"))
 }
 
 /// What is known of a rule called with some arguments bound.
@@ -312,11 +316,22 @@ impl<'a> Safety<'a> {
                 "every branch binds every variable that is joined, or it is bound outside",
             ),
             Clause::Rule(call) => (
-                format!("[{names}] not bound in the call of the rule {}", call.name),
+                format!("{} is not bound in the call of the rule {}", self.required(call, bound), call.name),
                 "bind an argument first, by a pattern, an input or a constant",
             ),
         };
         Error::new(Code::InsufficientBinding, message).at(clause.span()).hint(hint)
+    }
+
+    /// The variables that a rule requires to be bound and are not; where it requires none, all that are not.
+    fn required(&self, call: &RuleCall, bound: &Bound) -> String {
+        let rule = &self.query.rules[call.rule];
+        let unbound = call.args.iter().zip(&rule.required).filter_map(|(arg, required)| match arg {
+            Term::Var(var) if !bound[var.0 as usize] => Some((*var, *required)),
+            _ => None,
+        });
+        let any = unbound.clone().any(|(_, required)| required);
+        self.names(unbound.filter(|(_, required)| !any || *required).map(|(var, _)| var), bound)
     }
 
     fn names(&self, vars: impl Iterator<Item = VarId>, bound: &Bound) -> String {

@@ -147,7 +147,9 @@ fn mismatch(name: &Symbol, (least, most): Arity, args: usize) -> Error {
         (least, most) if least == most => format!("{least} arguments"),
         (least, most) => format!("{least} to {most} arguments"),
     };
-    Error::new(Code::ArgsMismatch, format!("{name} takes {takes}, not {args}")).with("function", name)
+    Error::new(Code::ArgsMismatch, format!("{name} takes {takes}, not {args}"))
+        .with("function", name)
+        .hint(format!("call {name} with {takes}; docs/query-functions.md says what each is"))
 }
 
 impl Aggregate {

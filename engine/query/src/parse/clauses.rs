@@ -100,7 +100,10 @@ fn expression(form: &Edn, items: &[Edn], at: Span, rest: &[Edn], names: &mut Nam
     let Some(name) = symbol(head).filter(|_| variable(head).is_none()) else {
         return Err(invalid(form, "a call names a function").hint("functions are symbols"));
     };
-    let function = Function::resolve(name, args.len()).map_err(|error| error.at(at))?;
+    let function = Function::resolve(name, args.len()).map_err(|error| match error.code() {
+        Code::UnknownFunction => error.at(head.span),
+        _ => error.at(at),
+    })?;
     let args = arguments(function, args, names)?;
     let call = Call { function, args, number, at: At(form.span) };
     match rest {

@@ -57,6 +57,7 @@ fn unbound(name: &Symbol, form: &Edn) -> Error {
     Error::new(Code::UnboundQueryVariables, format!("nothing binds {name}"))
         .at(form.span)
         .with("variable", name)
+        .hint(format!("bind {name} by a clause of :where that is not in a not, or as an input"))
 }
 
 fn not_a_variable(form: &Edn) -> Error {

@@ -8,13 +8,9 @@ use crate::ast::{At, Branch, Rule, VarId};
 
 /// All rules, by name in order of first appearance. Components and recursion are the check's to find.
 pub(crate) fn parse(form: &Edn, names: &mut Names) -> Result<Vec<Rule>, Error> {
-    let read;
-    let form = match &form.node {
-        Node::Str(text) => {
-            read = annals_edn::read_one(text)?;
-            &read
-        }
-        _ => form,
+    let form = &match &form.node {
+        Node::Str(text) => unplaced(&annals_edn::read_one(text)?),
+        _ => unplaced(form),
     };
     let forms = match &form.node {
         Node::Nil => &[][..],
@@ -26,6 +22,21 @@ pub(crate) fn parse(form: &Edn, names: &mut Names) -> Result<Vec<Rule>, Error> {
         add(form, names, &mut rules)?;
     }
     Ok(rules)
+}
+
+/// The same form without its places in the text, which is not the query's.
+fn unplaced(form: &Edn) -> Edn {
+    let all = |items: &[Edn]| items.iter().map(unplaced).collect();
+    Edn::new(match &form.node {
+        Node::List(items) => Node::List(all(items)),
+        Node::Vector(items) => Node::Vector(all(items)),
+        Node::Set(items) => Node::Set(all(items)),
+        Node::Map(entries) => {
+            Node::Map(entries.iter().map(|(key, value)| (unplaced(key), unplaced(value))).collect())
+        }
+        Node::Tagged(tag, form) => Node::Tagged(tag.clone(), Box::new(unplaced(form))),
+        other => other.clone(),
+    })
 }
 
 fn invalid(form: &Edn, message: impl Into<String>) -> Error {

@@ -84,6 +84,7 @@ fn recursion_from_everywhere() {
         "closure",
         "[:find (count ?x) . :with ?y :in $ % :where (knows ?x ?y)]",
         &args,
+        12,
     );
 }
 
