@@ -13,7 +13,7 @@ use crate::ast::{ConstId, FindElem, FindShape, SourceId, VarId};
 use crate::bind::{Argument, Bound};
 use crate::check::CheckedQuery;
 use crate::datum::{Datum, DatumColumn};
-use crate::functions::Operand;
+use crate::functions::{Nested, Operand};
 use crate::group;
 use crate::order::{self, SortKey};
 use crate::plan::explain::{self, Blamed, Explain, Explanation, Inner, Measured};
