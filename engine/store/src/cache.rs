@@ -26,6 +26,13 @@ impl CachedPort {
         CachedPort { files, cache: Cache::builder().max_capacity(bytes).weigher(weigh).build() }
     }
 
+    /// Bytes of what is held, as it was weighed last.
+    #[cfg(test)]
+    pub(crate) fn weight(&self) -> u64 {
+        self.cache.run_pending_tasks();
+        self.cache.weighted_size()
+    }
+
     fn fetch(&self, hash: &Hash) -> Result<Arc<Segment>> {
         let stored = self.files.segment_bytes(hash)?;
         Segment::decode(hash, &stored).map(Arc::new)

@@ -40,6 +40,11 @@ impl Store {
         self.port.clone()
     }
 
+    #[cfg(test)]
+    pub(crate) fn cache_weight(&self) -> u64 {
+        self.port.weight()
+    }
+
     /// Where an index job puts its segments; all are durable when its `flush` returns.
     #[must_use]
     pub fn sink(&self) -> Sink<'_> {

@@ -58,6 +58,26 @@ fn a_database_is_opened_from_the_store_alone() {
 }
 
 #[test]
+fn a_leaf_that_is_read_often_weighs_more_in_the_cache() {
+    let (_dir, store) = store();
+    let mut db = with(&Db::empty(INCARNATION, Options::default()), SCHEMA);
+    for n in 0..100 {
+        db = with(&db, &format!("[{{:n/text \"text {n}\"}}]"));
+    }
+    let root = indexed(&store, &db, 1);
+    let opened = Db::open(store.open_root(INCARNATION, root).unwrap().0);
+    let a = opened.schema().attribute_of(&annals_edn::Keyword::new("n/text")).unwrap().id;
+    let mut weights = Vec::new();
+    for _ in 0..6 {
+        let mut rows = annals_db::Batch::new(Some(annals_db::ValueType::String));
+        assert!(opened.scan(&annals_db::Range::attr(a), annals_db::Columns::ALL).next(&mut rows).unwrap());
+        assert_eq!(rows.rows, 100);
+        weights.push(store.cache_weight());
+    }
+    assert!(weights[5] > weights[0] + 100 * 20, "columns of a hundred rows were made: {weights:?}");
+}
+
+#[test]
 fn a_damaged_segment_is_data_loss_and_a_lost_one_unavailable() {
     let (dir, store) = store();
     let db = with(&Db::empty(INCARNATION, Options::default()), SCHEMA);
