@@ -156,8 +156,8 @@ impl<'a> Resolver<'a> {
     async fn speculation(&mut self, db: Db, wanted: &v1::DatabaseValue) -> Result<Speculation> {
         self.speculates = true;
         let (texts, now) = (wanted.with.clone(), wanted.with_instant_ms);
-        let functions = self.shared.functions.clone();
-        let run = tokio::task::spawn_blocking(move || speculate(&db, &texts, now, &functions));
+        let (functions, limits) = (self.shared.functions.clone(), self.shared.peer.limits());
+        let run = tokio::task::spawn_blocking(move || speculate(&db, &texts, now, limits, &functions));
         let left = self.deadline.saturating_duration_since(Instant::now());
         tokio::time::timeout(left, run)
             .await

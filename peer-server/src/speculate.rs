@@ -27,11 +27,18 @@ pub struct Speculation {
     pub bodies: Vec<Arc<TxBody>>,
 }
 
-/// Decides `texts` in order on a branch of `db`. `now` is their clock, the machine's where there is none.
+/// Decides `texts` in order on a branch of `db`, each within `limits`. `now` is their clock, the machine's where there is
+/// none.
 ///
 /// # Errors
 /// The refusal of the first that is refused, with the detail `with`, its number.
-pub fn speculate(db: &Db, texts: &[String], now: Option<i64>, functions: &Datalog) -> Result<Speculation> {
+pub fn speculate(
+    db: &Db,
+    texts: &[String],
+    now: Option<i64>,
+    limits: Limits,
+    functions: &Datalog,
+) -> Result<Speculation> {
     if texts.len() > MAX_TRANSACTIONS {
         let message = format!("{} transactions are speculated, {MAX_TRANSACTIONS} may be", texts.len());
         return Err(Error::new(Code::InvalidArgument, message)
@@ -42,7 +49,7 @@ pub fn speculate(db: &Db, texts: &[String], now: Option<i64>, functions: &Datalo
     let mut speculation = Speculation { db: db.fork(), bodies: Vec::with_capacity(texts.len()) };
     for (at, text) in texts.iter().enumerate() {
         let before = &speculation.db;
-        let context = Context { now, limits: Limits::default(), functions, client_id: None, request_hash: 0 };
+        let context = Context { now, limits, functions, client_id: None, request_hash: 0 };
         let decided = read_one(text).and_then(|tx_data| {
             let body = transact(before, &tx_data, &context)?;
             Ok((before.apply(&body)?, body))

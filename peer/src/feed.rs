@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use annals_db::Limits;
 use annals_edn::{Code, Error};
 use annals_transport::{ConnectOptions, TlsIdentity};
+use annals_wire::db::limits_from_wire;
 use annals_wire::from_status;
 use annals_wire::v1;
 use annals_wire::v1::feed_service_client::FeedServiceClient;
@@ -44,6 +46,8 @@ pub struct Group {
     pub leader_endpoint: String,
     /// a catalog has been seen since the start
     pub catalog_seen: bool,
+    /// what one transaction may be, as the transactor we listen to decides
+    pub limits: Limits,
 }
 
 /// The task that keeps the databases current.
@@ -132,6 +136,7 @@ impl Feed {
                 self.group.send_modify(|group| {
                     group.source = endpoint.to_string();
                     group.catalog_seen = true;
+                    group.limits = update.limits.as_ref().map_or(group.limits, limits_from_wire);
                 });
                 Ok(None)
             }

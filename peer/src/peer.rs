@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use annals_db::Db;
+use annals_db::{Db, Limits};
 use annals_edn::{Code, Error};
 use annals_transport::{ConnectOptions, TlsIdentity};
 use annals_wire::from_status;
@@ -90,6 +90,12 @@ impl Peer {
     #[must_use]
     pub fn group(&self) -> watch::Receiver<Group> {
         self.group.clone()
+    }
+
+    /// What one transaction may be, as the group decides: for speculation.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.group.borrow().limits
     }
 
     /// Waits until the catalog has been seen and every database has reached what the group had committed by then.

@@ -1,7 +1,7 @@
 //! What the transactor asks of the database engine: values that advance by transactions. The product's engine stands
 //! behind it; tests put a simpler one there.
 
-use annals_db::{Incarnation, Options};
+use annals_db::{Incarnation, Limits, Options};
 use annals_edn::{Code, Error};
 use annals_wire::v1;
 use bytes::Bytes;
@@ -71,6 +71,11 @@ pub struct IndexJob {
 pub trait Engine: Send + Sync + 'static {
     /// A database value: immutable, cheap to clone.
     type Value: Clone + Send + Sync + 'static;
+
+    /// What one transaction may be, for those who speculate.
+    fn limits(&self) -> Limits {
+        Limits::default()
+    }
 
     /// A database at t 0.
     fn empty(&self, incarnation: Incarnation, options: Options) -> Self::Value;

@@ -51,6 +51,10 @@ impl DbEngine {
 impl Engine for DbEngine {
     type Value = Db;
 
+    fn limits(&self) -> Limits {
+        self.limits
+    }
+
     fn empty(&self, incarnation: Incarnation, options: Options) -> Db {
         Db::empty(incarnation, options)
     }

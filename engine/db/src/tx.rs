@@ -11,6 +11,7 @@ mod install;
 mod limits;
 mod mint;
 mod op;
+mod paths;
 mod places;
 mod predicates;
 mod refusal;
@@ -64,8 +65,9 @@ pub fn transact(db: &Db, tx_data: &Edn, context: &Context<'_>) -> Result<Arc<TxB
     let extended = (!made.is_empty()).then(|| db.with_attributes(&made));
     let seen = extended.as_ref().unwrap_or(db);
     let resolved = resolve::resolve(seen, expanded, context)?;
-    predicates::check(db, &resolved.facts, &caller)?;
-    let (mut datoms, places) = settle::settle(seen, resolved.facts, &resolved.new_keys)?;
+    predicates::check(db, &resolved.facts, &resolved.paths, &caller)?;
+    let (mut datoms, places) = settle::settle(seen, resolved.facts, resolved.paths, &resolved.new_keys)?;
+    predicates::check_composites(db, &datoms, &places, &caller)?;
     mint::install(db, &made, &mut datoms)?;
     let mut body = TxBody {
         t: T(db.basis().0 + 1),
@@ -78,6 +80,6 @@ pub fn transact(db: &Db, tx_data: &Edn, context: &Context<'_>) -> Result<Arc<TxB
     };
     install::install(db, &mut body, &places)?;
     let body = Arc::new(body);
-    ensure::ensure(db, seen.schema(), &body, &resolved.ensures, &caller)?;
+    ensure::ensure(db, seen.schema(), &body, (&resolved.ensures, &places), &caller)?;
     Ok(body)
 }

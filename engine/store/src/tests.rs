@@ -149,3 +149,9 @@ fn an_abandoned_job_leaves_no_drafts() {
     let names = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
     assert_eq!(names.collect::<Vec<_>>(), ["format"]);
 }
+
+#[test]
+fn a_directory_that_cannot_be_made_is_a_fault_of_storage() {
+    let error = Store::open("file:///dev/null/segments").err().expect("a file is no folder");
+    assert_eq!(error.code(), Code::Storage);
+}

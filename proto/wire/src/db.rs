@@ -4,9 +4,11 @@
 
 mod column;
 mod datoms;
+mod limits;
 
 pub use column::{column_from_wire, column_to_wire};
 pub use datoms::{DatomChunk, datoms_of};
+pub use limits::{limits_from_wire, limits_to_wire};
 
 use std::sync::Arc;
 

@@ -84,7 +84,10 @@ impl Case {
 }
 
 /// `{:schema-flexibility :read, :keep-history false}`, each with its default.
-fn options(form: Option<&Edn>) -> Result<Options, String> {
+///
+/// # Errors
+/// What is no option.
+pub fn options(form: Option<&Edn>) -> Result<Options, String> {
     let mut options = Options::default();
     for (key, value) in form.and_then(Edn::as_map).unwrap_or_default() {
         let value = (value.as_keyword().map(|word| word.as_str()), value.as_bool());

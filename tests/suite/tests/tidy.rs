@@ -278,15 +278,53 @@ fn is_test(file: &Path) -> bool {
         || path.contains("/benches/")
 }
 
-#[test]
-fn every_error_code_is_said_somewhere() {
+/// Every code of the table: its variant and its text.
+fn error_codes() -> Vec<(String, String)> {
     let table = fs::read_to_string(root().join("engine/edn/src/error/code.rs")).expect("the table of codes");
     let named = |line: &str| {
         let (name, rest) = line.trim().split_once(" => \"")?;
-        (rest.ends_with("\",") && name.chars().all(char::is_alphanumeric)).then(|| name.to_owned())
+        let text = rest.strip_suffix("\",")?;
+        name.chars().all(char::is_alphanumeric).then(|| (name.to_owned(), text.to_owned()))
     };
-    let codes: Vec<String> = table.lines().filter_map(named).collect();
+    let codes: Vec<_> = table.lines().filter_map(named).collect();
     assert!(codes.len() > 100, "{} codes were found", codes.len());
+    codes
+}
+
+fn holds_word(text: &str, word: &str) -> bool {
+    let ends = |rest: &str| !rest.starts_with(|c: char| c.is_alphanumeric());
+    text.match_indices(word).any(|(at, _)| ends(&text[at + word.len()..]))
+}
+
+/// What tests are made of: files of tests, tests within sources, and cases.
+fn test_texts() -> Vec<String> {
+    let read = |file: &PathBuf| fs::read_to_string(file).ok();
+    let within = |text: String| text.split_once("#[cfg(test)]").map(|(_, tests)| tests.to_owned());
+    let mut texts: Vec<String> = sources()
+        .iter()
+        .filter_map(|file| if is_test(file) { read(file) } else { read(file).and_then(within) })
+        .collect();
+    for folder in ["oracle", "annals", "mbrainz"] {
+        let cases = fs::read_dir(root().join("tests/conformance").join(folder)).expect("the cases are there");
+        texts.extend(cases.filter_map(Result::ok).filter_map(|entry| read(&entry.path())));
+    }
+    texts
+}
+
+#[test]
+fn every_error_code_is_raised_by_a_test() {
+    let texts = test_texts();
+    let raised = |(variant, text): &(String, String)| {
+        let (code, quoted) = (format!("Code::{variant}"), format!("\"{text}\""));
+        texts.iter().any(|tests| holds_word(tests, &code) || tests.contains(&quoted))
+    };
+    let silent: Vec<_> = error_codes().into_iter().filter(|code| !raised(code)).collect();
+    assert!(silent.is_empty(), "codes that no test expects: {silent:?}");
+}
+
+#[test]
+fn every_error_code_is_said_somewhere() {
+    let codes: Vec<String> = error_codes().into_iter().map(|(variant, _)| variant).collect();
     let is_source = |file: &PathBuf| !is_test(file) && !file.ends_with("error/code.rs");
     let sources: Vec<String> = sources()
         .iter()
@@ -295,10 +333,7 @@ fn every_error_code_is_said_somewhere() {
         .collect();
     let said = |code: &String| {
         let name = format!("Code::{code}");
-        let whole = |rest: &str| !rest.starts_with(|c: char| c.is_alphanumeric());
-        sources
-            .iter()
-            .any(|source| source.match_indices(&name).any(|(at, _)| whole(&source[at + name.len()..])))
+        sources.iter().any(|source| holds_word(source, &name))
     };
     let silent: Vec<&String> = codes.iter().filter(|code| !said(code)).collect();
     assert!(silent.is_empty(), "codes that nothing says: {silent:?}");

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use annals_db::Incarnation;
 use annals_edn::{Code, Error};
+use annals_wire::db::limits_to_wire;
 use annals_wire::feed::FeedItem;
 use annals_wire::v1::subscribe_request::Request as Ask;
 use annals_wire::v1::subscribe_response::Message;
@@ -187,7 +188,8 @@ impl<E: Engine> Subscription<E> {
             let (t, lineage) = positions.get(&slot.incarnation).copied().unwrap_or_default();
             self.cursors.insert(slot.incarnation, Cursor { slot, t, lineage, behind: false });
         }
-        self.say(Message::Catalog(v1::CatalogUpdate { snapshot, databases, dropped })).await
+        let limits = Some(limits_to_wire(&self.group.parts().engine.limits()));
+        self.say(Message::Catalog(v1::CatalogUpdate { snapshot, databases, dropped, limits })).await
     }
 
     /// Reads every cursor to its tip.

@@ -17,6 +17,8 @@ use crate::log::TxBody;
 use crate::schema::Schema;
 use crate::tx::functions::{Caller, Function, ident_of};
 use crate::tx::op::Ensure;
+use crate::tx::paths::Place;
+use crate::tx::places::Places;
 use crate::tx::predicates::passes;
 use crate::tx::refusal::Refusals;
 use crate::value::Value;
@@ -30,20 +32,21 @@ pub(super) fn ensure(
     db: &Db,
     schema: &Schema,
     body: &Arc<TxBody>,
-    ensures: &[Ensure<EntityId>],
+    (ensures, places): (&[Ensure<EntityId>], &Places),
     caller: &Caller<'_>,
 ) -> Result<()> {
     let mut ensurer = Ensurer {
         db,
         schema,
         body,
+        places,
         caller,
         after: None,
         refusals: Refusals::default(),
         done: FxHashSet::default(),
     };
     for request in ensures {
-        ensurer.entity(request.subject, request.spec, Some(request.form))?;
+        ensurer.entity(request.subject, request.spec, Some(request.place))?;
     }
     ensurer.always()?;
     ensurer.refusals.finish()
@@ -54,6 +57,7 @@ struct Ensurer<'a> {
     /// with the attributes that the transaction made by using them
     schema: &'a Schema,
     body: &'a Arc<TxBody>,
+    places: &'a Places,
     caller: &'a Caller<'a>,
     /// made for the first predicate
     after: Option<Db>,
@@ -79,7 +83,7 @@ impl Ensurer<'_> {
         Ok(())
     }
 
-    fn entity(&mut self, e: EntityId, spec: EntityId, form: Option<u32>) -> Result<()> {
+    fn entity(&mut self, e: EntityId, spec: EntityId, place: Option<Place>) -> Result<()> {
         if !self.done.insert((e, spec)) {
             return Ok(());
         }
@@ -93,13 +97,13 @@ impl Ensurer<'_> {
             if !present {
                 let message = format!("entity {e} lacks {ident}, which {} requires", self.name(spec));
                 let error = Error::new(Code::EntityAttr, message).with("attribute", ident);
-                self.note(error, e, spec, form)?;
+                self.note(error, e, spec, place)?;
             }
         }
         for (predicate, _) in self.db.values(spec, attr::ENTITY_PREDS)? {
             let Value::Symbol(name) = &predicate else { continue };
             if let Err(error) = self.predicate(e, spec, name) {
-                self.note(error.with("predicate", name), e, spec, form)?;
+                self.note(error.with("predicate", name), e, spec, place)?;
             }
         }
         Ok(())
@@ -121,11 +125,12 @@ impl Ensurer<'_> {
         Err(Error::new(Code::EntityPred, message).with("pred-return", show(&answer)))
     }
 
-    fn note(&mut self, error: Error, e: EntityId, spec: EntityId, form: Option<u32>) -> Result<()> {
+    /// A spec that is always on is at the last form about its entity, another where it was asked for.
+    fn note(&mut self, error: Error, e: EntityId, spec: EntityId, place: Option<Place>) -> Result<()> {
         let error = error.with("entity", e).with("spec", self.name(spec));
-        self.refusals.note(match form {
-            Some(form) => error.with("form", form),
-            None => error,
+        self.refusals.note(match place {
+            Some(place) => self.places.at(self.db, error, place),
+            None => self.places.of_entity(self.db, error, e),
         })
     }
 

@@ -6,8 +6,7 @@ mod function;
 mod map;
 mod place;
 
-use annals_edn::{Code, Edn, Error, Keyword, Node};
-use smallvec::SmallVec;
+use annals_edn::{Code, Edn, Error, Node};
 
 use crate::Result;
 use crate::bootstrap::{self, attr};
@@ -19,7 +18,8 @@ use crate::tx::Context;
 use crate::tx::functions::Caller;
 use crate::tx::mint::{self, Mint};
 use crate::tx::op::{Ensure, Expanded, Object, Op, Slot, Subject};
-use crate::tx::refusal::Refusals;
+use crate::tx::paths::{Paths, Place, Step};
+use crate::tx::refusal::{Refusals, attribute_name};
 use crate::tx::temp::Affinity;
 use crate::value::Value;
 
@@ -45,19 +45,18 @@ pub(super) fn expand(
         caller,
         t: T(db.basis().0 + 1),
         out: Expanded::default(),
-        form: 0,
-        path: SmallVec::new(),
+        here: Here { place: Paths::form(0), attribute: None },
         bytes: 0,
         nesting: 0,
     };
     let mut refusals = Refusals::default();
     let forms = forms_of(tx_data)?;
     expander.out.ops.reserve(forms.len());
+    expander.out.paths = Paths::new(forms.len());
     for (index, form) in forms.iter().enumerate() {
-        expander.form = index as u32;
+        expander.here = Here { place: Paths::form(index as u32), attribute: None };
         if let Err(error) = expander.form(form) {
             refusals.note(expander.placed(error, form))?;
-            expander.path.clear();
             expander.nesting = 0;
         }
     }
@@ -77,14 +76,12 @@ fn forms_of(tx_data: &Edn) -> Result<&[Edn]> {
     }
 }
 
-/// One step of a path.
-enum Step {
-    /// into the value of an attribute
-    Attribute(AttrId),
-    /// into what a function answered
-    Call(Keyword),
-    /// to one form of that, by its index
-    Form(u32),
+/// What is at hand.
+#[derive(Clone, Copy)]
+struct Here {
+    place: Place,
+    /// of which attribute, in that place
+    attribute: Option<AttrId>,
 }
 
 /// Expands the forms of one transaction.
@@ -97,10 +94,7 @@ struct Expander<'a> {
     /// the number of the transaction
     t: T,
     out: Expanded,
-    /// index of the form at hand
-    form: u32,
-    /// from the form down to what is at hand
-    path: SmallVec<[Step; 4]>,
+    here: Here,
     /// size so far, for the limit
     bytes: usize,
     /// maps and calls around what is at hand
@@ -118,30 +112,36 @@ impl<'a> Expander<'a> {
 
     /// Says where in the tx-data an error is.
     fn placed(&self, error: Error, form: &Edn) -> Error {
-        let mut path = self.form.to_string();
-        let mut function = None;
-        for step in &self.path {
-            match step {
-                Step::Attribute(a) => {
-                    let known = self.schema.attribute(*a).map(|known| &**known);
-                    if let Some(attribute) = known.or_else(|| self.mint.made(*a)) {
-                        path.push_str(&format!(" {}", attribute.ident));
-                    }
-                }
-                Step::Call(name) => {
-                    path.push_str(&format!(" {name}"));
-                    function = Some(name);
-                }
-                Step::Form(at) => path.push_str(&format!(" {at}")),
-            }
-        }
-        let error = error.at(form.span).with("form", self.form).with("path", format!("[{path}]"));
-        match function {
-            Some(name) if !error.details().iter().any(|(known, _)| known == "function") => {
-                error.with("function", name)
-            }
-            _ => error,
-        }
+        let Here { place, attribute } = self.here;
+        let name = |a: AttrId| match self.mint.made(a) {
+            Some(attribute) => attribute.ident.to_string(),
+            None => attribute_name(self.db, a),
+        };
+        self.out.paths.placed_as(error.at(form.span), place, attribute, &name)
+    }
+
+    /// Turns to what is said of an attribute here; answers what [`Expander::back`] takes.
+    fn about(&mut self, a: AttrId) -> Here {
+        let outer = self.here;
+        self.here.attribute = Some(a);
+        outer
+    }
+
+    /// Goes into what is at hand; answers what [`Expander::back`] takes.
+    fn enter(&mut self, step: Step) -> Here {
+        let outer = self.here;
+        let place = match outer.attribute {
+            Some(a) => self.out.paths.step(outer.place, Step::Attribute(a)),
+            None => outer.place,
+        };
+        self.here = Here { place: self.out.paths.step(place, step), attribute: None };
+        outer
+    }
+
+    /// Comes back from where [`Expander::about`] or [`Expander::enter`] went. After an error nobody does: it is told from
+    /// where it happened.
+    fn back(&mut self, outer: Here) {
+        self.here = outer;
     }
 
     fn list(&mut self, form: &Edn, parts: &[Edn]) -> Result<()> {
@@ -161,11 +161,11 @@ impl<'a> Expander<'a> {
         match parts {
             [e, a, v] => {
                 let attribute = self.attribute(a)?;
-                self.path.push(Step::Attribute(attribute.id));
+                let outer = self.about(attribute.id);
                 let subject = self.entity(e)?;
                 let object = self.object(attribute, v)?;
                 self.push(subject, attribute, object, added)?;
-                self.path.pop();
+                self.back(outer);
                 Ok(())
             }
             [e, a] if !added => self.retract_all(e, a),
@@ -194,7 +194,7 @@ impl<'a> Expander<'a> {
             added,
             identity: attribute.unique == Some(Unique::Identity),
             composite: matches!(attribute.tuple, Some(TupleKind::Composite(_))),
-            form: self.form,
+            place: self.here.place,
         });
         self.context.limits.check_size(self.out.ops.len(), self.bytes)
     }
@@ -231,7 +231,7 @@ impl<'a> Expander<'a> {
             self.out.temps.mark_subject(temp);
         }
         if let (true, Object::Value(Value::Ref(spec))) = (added, v) {
-            self.out.ensures.push(Ensure { subject, spec: *spec, form: self.form });
+            self.out.ensures.push(Ensure { subject, spec: *spec, place: self.here.place });
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use crate::identify::{MAX_DECIMAL_DIGITS, MAX_INTEGER_BITS};
 use crate::value::Value;
 
 /// The most a transaction may be, on the expanded form, and the most a value of it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// assertions and retractions
     pub datoms: usize,

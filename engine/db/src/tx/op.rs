@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::id::{AttrId, EntityId};
+use crate::tx::paths::{Paths, Place};
 use crate::tx::temp::{Temp, Temps};
 use crate::value::Value;
 
@@ -48,8 +49,8 @@ pub(super) struct Op {
     pub(super) identity: bool,
     /// about a composite: resolves tempids, then disappears
     pub(super) composite: bool,
-    /// index of the form it came from
-    pub(super) form: u32,
+    /// where it was said
+    pub(super) place: Place,
 }
 
 /// A request to check an entity against a spec.
@@ -57,7 +58,7 @@ pub(super) struct Op {
 pub(super) struct Ensure<S> {
     pub(super) subject: S,
     pub(super) spec: EntityId,
-    pub(super) form: u32,
+    pub(super) place: Place,
 }
 
 /// The transaction after expansion.
@@ -66,6 +67,7 @@ pub(super) struct Expanded {
     pub(super) ops: Vec<Op>,
     pub(super) temps: Temps,
     pub(super) ensures: Vec<Ensure<Subject>>,
+    pub(super) paths: Paths,
 }
 
 /// One assertion or retraction about an entity id.
@@ -75,7 +77,7 @@ pub(super) struct Fact {
     pub(super) a: AttrId,
     pub(super) v: Value,
     pub(super) added: bool,
-    pub(super) form: u32,
+    pub(super) place: Place,
 }
 
 /// The transaction after all tempids became entities.
@@ -88,6 +90,7 @@ pub(super) struct Resolved {
     pub(super) tempids: Vec<(Arc<str>, EntityId)>,
     pub(super) next_counter: u64,
     pub(super) new_keys: NewKeys,
+    pub(super) paths: Paths,
 }
 
 /// Identity values that no entity of db-before has, and a tempid that gets them.

@@ -7,18 +7,19 @@ use crate::datom::Datom;
 use crate::id::{AttrId, EntityId};
 use crate::schema::TupleKind;
 use crate::tx::op::Fact;
-use crate::tx::refusal::attribute_name;
+use crate::tx::paths::{Paths, Place};
 
-/// The facts of a transaction, by entity, then attribute.
+/// The facts of a transaction, by entity, then attribute, and where each was said.
 #[derive(Debug)]
 pub(super) struct Places {
     facts: Vec<Fact>,
+    paths: Paths,
 }
 
 impl Places {
     /// `facts` are sorted by entity and attribute.
-    pub(super) fn new(facts: Vec<Fact>) -> Places {
-        Places { facts }
+    pub(super) fn new(facts: Vec<Fact>, paths: Paths) -> Places {
+        Places { facts, paths }
     }
 
     /// Says in `error` which form led to `datom`: the one that states it, or a member of it if it is a composite.
@@ -31,7 +32,7 @@ impl Places {
             members.iter().find_map(|member| self.about(datom.e, *member).last())
         };
         match stated.or_else(|| own.first()).or_else(member) {
-            Some(fact) => placed(db, error, fact.form, fact.a),
+            Some(fact) => self.paths.placed(db, error, fact.place, Some(fact.a)),
             None => error,
         }
     }
@@ -40,10 +41,15 @@ impl Places {
     pub(super) fn of_entity(&self, db: &Db, error: Error, e: EntityId) -> Error {
         let start = self.facts.partition_point(|fact| fact.e < e);
         let own = self.facts[start..].iter().take_while(|fact| fact.e == e);
-        match own.max_by_key(|fact| fact.form) {
-            Some(fact) => placed(db, error, fact.form, fact.a),
+        match own.max_by_key(|fact| self.paths.form_of(fact.place)) {
+            Some(fact) => self.paths.placed(db, error, fact.place, Some(fact.a)),
             None => error,
         }
+    }
+
+    /// Says in `error` that it is at `place`.
+    pub(super) fn at(&self, db: &Db, error: Error, place: Place) -> Error {
+        self.paths.placed(db, error, place, None)
     }
 
     fn about(&self, e: EntityId, a: AttrId) -> &[Fact] {
@@ -51,13 +57,4 @@ impl Places {
         let end = self.facts.partition_point(|fact| (fact.e, fact.a) <= (e, a));
         &self.facts[start..end]
     }
-}
-
-/// Says in `error` which form and attribute are at fault, unless it says so already.
-pub(super) fn placed(db: &Db, error: Error, form: u32, a: AttrId) -> Error {
-    if error.details().iter().any(|(name, _)| name == "form") {
-        return error;
-    }
-    let path = format!("[{form} {}]", attribute_name(db, a));
-    error.with("form", form).with("path", path)
 }

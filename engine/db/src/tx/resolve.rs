@@ -13,7 +13,7 @@ use crate::database::Db;
 use crate::id::{AttrId, EntityId, Partition, T};
 use crate::tx::Context;
 use crate::tx::op::{Ensure, Expanded, Fact, NewKeys, Object, Op, Resolved, Slot, Subject};
-use crate::tx::places::placed;
+use crate::tx::paths::Paths;
 use crate::tx::refusal::{Refusals, attribute_name, cycle};
 use crate::tx::temp::{Affinity, Temp, Temps};
 use crate::value::Value;
@@ -28,9 +28,12 @@ pub(super) fn resolve(db: &Db, mut expanded: Expanded, context: &Context<'_>) ->
     let new_keys = if expanded.temps.len() == 0 {
         NewKeys::default()
     } else {
-        upsert::unify(db, &expanded.ops, &mut expanded.temps, &mut refusals)?
+        {
+            let Expanded { ops, temps, paths, .. } = &mut expanded;
+            upsert::unify(db, ops, paths, temps, &mut refusals)?
+        }
     };
-    check_known(db, &expanded.ops, &mut expanded.temps, &mut refusals)?;
+    check_known(db, &mut expanded, &mut refusals)?;
     let next_counter = next_counter(db, &expanded.ops);
     let mut minter = Minter::new(db, &mut expanded.temps, next_counter);
     minter.mint(&mut refusals)?;
@@ -39,10 +42,12 @@ pub(super) fn resolve(db: &Db, mut expanded: Expanded, context: &Context<'_>) ->
     let own = EntityId::of_tx(T(db.basis().0 + 1));
     let tempids = named(&expanded.temps, &ids, own);
     let known = Known { ids: &ids };
-    let mut instants = Instants::new(db, context);
-    let facts = facts(expanded.ops, &known, &mut instants)?;
-    let ensures = expanded.ensures.iter().map(|ensure| known.ensure(*ensure)).collect();
-    Ok(Resolved { facts, ensures, instant: instants.finish()?, tempids, next_counter, new_keys })
+    let Expanded { ops, ensures, paths, .. } = expanded;
+    let mut instants = Instants::new(db, context, &paths);
+    let facts = facts(ops, &known, &mut instants)?;
+    let ensures = ensures.into_iter().map(|ensure| known.ensure(ensure)).collect();
+    let instant = instants.finish()?;
+    Ok(Resolved { facts, ensures, instant, tempids, next_counter, new_keys, paths })
 }
 
 /// The counter of the first new entity. Where entities are counted in the partition of explicit ids, past those that the
@@ -69,7 +74,8 @@ fn next_counter(db: &Db, ops: &[Op]) -> u64 {
 }
 
 /// A tempid that is only a value, or only in a tuple, names nothing.
-fn check_known(db: &Db, ops: &[Op], temps: &mut Temps, refusals: &mut Refusals) -> Result<()> {
+fn check_known(db: &Db, expanded: &mut Expanded, refusals: &mut Refusals) -> Result<()> {
+    let Expanded { ops, temps, paths, .. } = expanded;
     let mut check = |temp: Temp, op: &Op| {
         let root = temps.root(temp);
         if temps.is_subject(root) {
@@ -80,9 +86,9 @@ fn check_known(db: &Db, ops: &[Op], temps: &mut Temps, refusals: &mut Refusals) 
         let error = Error::new(Code::TempidNotAnEntity, message)
             .with("attribute", attribute_name(db, op.a))
             .with("value", name);
-        refusals.note(placed(db, error, op.form, op.a))
+        refusals.note(paths.placed(db, error, op.place, Some(op.a)))
     };
-    for op in ops {
+    for op in ops.iter() {
         match &op.v {
             Object::Value(_) => {}
             Object::Temp(temp) => check(*temp, op)?,
@@ -232,7 +238,7 @@ impl Known<'_> {
     }
 
     fn ensure(&self, ensure: Ensure<Subject>) -> Ensure<EntityId> {
-        Ensure { subject: self.subject(ensure.subject), spec: ensure.spec, form: ensure.form }
+        Ensure { subject: self.subject(ensure.subject), spec: ensure.spec, place: ensure.place }
     }
 }
 
@@ -243,7 +249,7 @@ fn facts(ops: Vec<Op>, known: &Known<'_>, instants: &mut Instants<'_>) -> Result
             continue;
         }
         let e = known.subject(op.e);
-        let fact = Fact { e, a: op.a, v: known.value(op.v), added: op.added, form: op.form };
+        let fact = Fact { e, a: op.a, v: known.value(op.v), added: op.added, place: op.place };
         if op.a == attr::TX_INSTANT && e.partition() == Partition::TX {
             instants.take(&fact)?;
         } else {
@@ -257,13 +263,14 @@ fn facts(ops: Vec<Op>, known: &Known<'_>, instants: &mut Instants<'_>) -> Result
 struct Instants<'a> {
     db: &'a Db,
     context: &'a Context<'a>,
+    paths: &'a Paths,
     given: Option<i64>,
     refusals: Refusals,
 }
 
 impl<'a> Instants<'a> {
-    fn new(db: &'a Db, context: &'a Context<'a>) -> Self {
-        Instants { db, context, given: None, refusals: Refusals::default() }
+    fn new(db: &'a Db, context: &'a Context<'a>, paths: &'a Paths) -> Self {
+        Instants { db, context, paths, given: None, refusals: Refusals::default() }
     }
 
     fn clock(&self) -> i64 {
@@ -286,12 +293,10 @@ impl<'a> Instants<'a> {
             None
         };
         match refused {
-            Some((code, message)) => self.refusals.note(placed(
-                self.db,
-                Error::new(code, message).with("attribute", ":db/txInstant"),
-                fact.form,
-                fact.a,
-            )),
+            Some((code, message)) => {
+                let error = Error::new(code, message).with("attribute", ":db/txInstant");
+                self.refusals.note(self.paths.placed(self.db, error, fact.place, Some(fact.a)))
+            }
             None => Ok(()),
         }
     }

@@ -12,7 +12,8 @@ use crate::datom::Datom;
 use crate::id::{AttrId, EntityId, Partition, T};
 use crate::schema::{Attribute, Cardinality};
 use crate::tx::op::{Fact, NewKeys};
-use crate::tx::places::{Places, placed};
+use crate::tx::paths::Paths;
+use crate::tx::places::Places;
 use crate::tx::refusal::{Refusals, attribute_name, show_value};
 use crate::value::Value;
 
@@ -20,11 +21,17 @@ use crate::value::Value;
 ///
 /// # Errors
 /// `DATOMS_CONFLICT`, `UNIQUE_CONFLICT`, and those of the store.
-pub(super) fn settle(db: &Db, mut facts: Vec<Fact>, new_keys: &NewKeys) -> Result<(Vec<Datom>, Places)> {
+pub(super) fn settle(
+    db: &Db,
+    mut facts: Vec<Fact>,
+    paths: Paths,
+    new_keys: &NewKeys,
+) -> Result<(Vec<Datom>, Places)> {
     facts.sort_by_key(|fact| (fact.e, fact.a));
     let mut settler = Settler {
         db,
         t: T(db.basis().0 + 1),
+        paths: &paths,
         fresh: Fresh::of(db),
         datoms: Vec::with_capacity(facts.len()),
         refusals: Refusals::default(),
@@ -42,7 +49,7 @@ pub(super) fn settle(db: &Db, mut facts: Vec<Fact>, new_keys: &NewKeys) -> Resul
     let Settler { mut datoms, refusals, fresh, .. } = settler;
     refusals.finish()?;
     composites.follow(db, &fresh, &mut datoms)?;
-    let places = Places::new(facts);
+    let places = Places::new(facts, paths);
     unique::check(db, &datoms, new_keys, &places)?;
     Ok((datoms, places))
 }
@@ -78,6 +85,7 @@ impl Fresh {
 
 struct Settler<'a> {
     db: &'a Db,
+    paths: &'a Paths,
     t: T,
     fresh: Fresh,
     datoms: Vec<Datom>,
@@ -183,7 +191,8 @@ impl Settler<'_> {
             .with("entity", one.e)
             .with("attribute", attribute_name(self.db, one.a))
             .with("value", show_value(&two.v));
-        placed(self.db, error, one.form.max(two.form), one.a)
+        let later = if self.paths.form_of(one.place) > self.paths.form_of(two.place) { one } else { two };
+        self.paths.placed(self.db, error, later.place, Some(one.a))
     }
 }
 

@@ -228,6 +228,12 @@ codes! {
         ValueOutOfRange => "VALUE_OUT_OF_RANGE",
             "A value is larger than values may be. The details `limit` and `seen` have both sizes.",
             "Store it in several values or outside the database, or raise the limit in `[limits]` of the transactors.";
+        TransactionTooLarge => "TX_TOO_LARGE",
+            "A transaction is over a limit: the details `limit` and `seen` have both sizes.",
+            "Split it into several, or raise the limit in `[limits]` of the transactors.";
+        FuelExhausted => "FUEL_EXHAUSTED",
+            "The stored functions of a transaction do more work than one may.",
+            "Narrow the queries of the functions, split the transaction, or raise `fuel` among the limits.";
         TransactionIdReused => "TX_ID_REUSED",
             "A transaction id was used before, for other bytes.",
             "Draw a new id for every transaction, and keep it only to send the very same bytes again.";
@@ -399,12 +405,6 @@ codes! {
         Overloaded => "OVERLOADED",
             "Too much is under way.",
             "Try again after a pause; the client library does it by itself.";
-        TransactionTooLarge => "TX_TOO_LARGE",
-            "A transaction is over a limit: the details `limit` and `seen` have both sizes.",
-            "Split it into several, or raise the limit in `[limits]` of the transactors.";
-        FuelExhausted => "FUEL_EXHAUSTED",
-            "The stored functions of a transaction do more work than one may.",
-            "Narrow the queries of the functions, split the transaction, or raise `fuel` among the limits.";
         MessageTooLarge => "MESSAGE_TOO_LARGE",
             "A message is over the limit of its connection.",
             "Send less at once.";

@@ -1778,6 +1778,30 @@ pub struct CatalogUpdate {
     /// Incarnations that were deleted.
     #[prost(bytes = "bytes", repeated, tag = "3")]
     pub dropped: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
+    /// What one transaction may be, as this member decides; speculation goes by it.
+    #[prost(message, optional, tag = "4")]
+    pub limits: ::core::option::Option<TransactionLimits>,
+}
+/// The most that one transaction may be, after expansion, and a value of it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TransactionLimits {
+    /// Assertions and retractions.
+    #[prost(uint64, tag = "1")]
+    pub datoms: u64,
+    #[prost(uint64, tag = "2")]
+    pub bytes: u64,
+    /// Of a string, uri, keyword or symbol.
+    #[prost(uint64, tag = "3")]
+    pub string_bytes: u64,
+    /// Of a value of type bytes.
+    #[prost(uint64, tag = "4")]
+    pub blob_bytes: u64,
+    /// Maps and calls within one another.
+    #[prost(uint64, tag = "5")]
+    pub nesting: u64,
+    /// Units of work that stored functions may do.
+    #[prost(uint64, tag = "6")]
+    pub fuel: u64,
 }
 /// At most 1 MiB of frames, of several databases in commit order.
 #[derive(Clone, PartialEq, ::prost::Message)]

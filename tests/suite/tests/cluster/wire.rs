@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use annals_client::{Profile, Row};
+use annals_client::{Code, Profile, Row};
 use annals_edn::{Edn, read_one};
 use annals_transport::{Channel, ConnectOptions, TlsFiles, TlsIdentity, connect};
 use annals_wire::v1::database_service_client::DatabaseServiceClient;
@@ -10,7 +10,7 @@ use annals_wire::v1::next_request::Request as Asked;
 use annals_wire::v1::query_service_client::QueryServiceClient;
 use annals_wire::v1::raft_service_client::RaftServiceClient;
 use annals_wire::v1::segment_service_client::SegmentServiceClient;
-use annals_wire::{Rows, v1};
+use annals_wire::{Rows, from_status, v1};
 
 use crate::load::{self, DATABASE, ITEMS};
 use crate::server::Folder;
@@ -108,6 +108,53 @@ async fn chunk_by_chunk(peers: &[Peer], mut request: v1::QueryRequest) -> (Vec<R
         }
     }
     unreachable!("a result ends")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_is_of_one_request_and_one_database() {
+    let folder = Folder::new("tokens");
+    let _dev = folder.dev(&[]);
+    let client = folder.client();
+    load::create(&client).await;
+    let t = load::fill(&client, ROWS).await;
+    let profile = folder.profile();
+    let mut peer = QueryServiceClient::new(channel(&profile, &profile.endpoints[0]));
+    let mut asked = request(t);
+    let first =
+        peer.next(v1::NextRequest { request: Some(Asked::Query(asked.clone())) }).await.expect("a chunk");
+    let token = first.into_inner().chunk.expect("there are rows").resume_token;
+    asked.options.as_mut().expect("made with options").resume_token = token;
+
+    let other = v1::QueryRequest { query: "[:find ?e :where [?e :item/n _]]".to_string(), ..asked.clone() };
+    let refused =
+        peer.next(v1::NextRequest { request: Some(Asked::Query(other)) }).await.expect_err("refused");
+    assert_eq!(from_status(&refused).code(), Code::CursorMismatch);
+    client.delete_database(DATABASE).await.expect("it is there");
+    load::create(&client).await;
+    client.sync(DATABASE, None, Duration::from_secs(20)).await.expect("the peer catches up");
+    let refused =
+        peer.next(v1::NextRequest { request: Some(Asked::Query(asked)) }).await.expect_err("refused");
+    assert_eq!(from_status(&refused).code(), Code::CursorExpired);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_is_stopped_is_never_ready() {
+    let folder = Folder::new("stopped");
+    let dev = folder.dev(&[]);
+    let profile = folder.profile();
+    let files = TlsFiles { ca: profile.ca, cert: profile.cert, key: profile.key };
+    dev.kill();
+    let config = annals_peer::Config {
+        transactors: profile.transactors,
+        selection: annals_peer::Selection::All,
+        subscriber: v1::SubscriberInfo::default(),
+    };
+    let store = format!("file://{}", folder.path().join("store").display());
+    let roots = annals_peer::roots::stored(&store).expect("a folder");
+    let identity = TlsIdentity::load(files).expect("the certificates are there");
+    let peer = annals_peer::Peer::start(config, identity, roots).expect("a transactor is named");
+    peer.stop().await;
+    assert_eq!(peer.ready().await.expect_err("it follows nobody").code(), Code::NotReady);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -73,6 +73,45 @@ fn a_resend_answers_the_first_report_for_ever() {
 }
 
 #[test]
+fn configured_limits_hold_for_what_is_committed_and_what_is_not() {
+    let folder = Folder::new("tx-limits");
+    let dev = folder.dev(&["--nodes", "1"]);
+    ok(&folder.run(&["db", "create", "notes"], ""));
+    transact(&folder, "notes", SCHEMA);
+    assert_eq!(dev.terminate(), Some(0));
+    let file = folder.path().join("node-1.toml");
+    let config = std::fs::read_to_string(&file).expect("the configuration is kept");
+    let limits = "\n[limits]\ntransaction_datoms = 3\nstring_bytes = 8\nnesting = 1024\nfuel = 50000\n";
+    std::fs::write(&file, config + limits).expect("the folder is writable");
+
+    let _dev = folder.dev(&["--nodes", "1"]);
+    let draft = folder.path().join("draft.edn");
+    for (text, code, says) in [
+        ("[{:n/v 1} {:n/v 2} {:n/v 3} {:n/v 4}]", "TX_TOO_LARGE", ["3 datoms", "4 datoms"]),
+        (r#"[{:n/name "123456789"}]"#, "VALUE_OUT_OF_RANGE", ["8 bytes", "9 bytes"]),
+    ] {
+        std::fs::write(&draft, text).expect("the folder is writable");
+        let draft = draft.to_str().expect("a path of UTF-8");
+        for output in [
+            folder.run(&["transact", "notes"], text),
+            folder.run(&["transact", "--dry-run", "notes", draft], ""),
+            folder.run(&["query", "--with", draft, "notes", "[:find ?v :where [_ :n/v ?v]]"], ""),
+        ] {
+            refused(&output, 12, code);
+            assert!(says.iter().all(|size| errors(&output).contains(size)), "{}", errors(&output));
+        }
+    }
+    // The deepest recursion that may be asked for ends where it is decided, and harms nobody.
+    let recursion = "[{:db/ident :f/down :db/fn {:params [?n] :where [[(inc ?n) ?m]] :tx [[:f/down ?m]]}}]";
+    transact(&folder, "notes", recursion);
+    std::fs::write(&draft, "[[:f/down 0]]").expect("the folder is writable");
+    let draft = draft.to_str().expect("a path of UTF-8");
+    refused(&folder.run(&["transact", "notes"], "[[:f/down 0]]"), 12, "TX_TOO_LARGE");
+    refused(&folder.run(&["transact", "--dry-run", "notes", draft], ""), 12, "TX_TOO_LARGE");
+    transact(&folder, "notes", "[{:n/v 1}]");
+}
+
+#[test]
 fn databases_are_made_with_options() {
     let folder = Folder::new("options");
     let dev = folder.dev(&[]);

@@ -3,10 +3,11 @@
 use annals_edn::{Code, Edn, Error, Keyword, Node, read_one};
 
 use super::function::no_function;
-use super::{Expander, Step, forms_of};
+use super::{Expander, forms_of};
 use crate::Result;
 use crate::tx::functions::Function;
 use crate::tx::op::Object;
+use crate::tx::paths::Step;
 use crate::value::Value;
 
 /// The longest body of a function, in bytes.
@@ -17,14 +18,14 @@ impl Expander<'_> {
     pub(super) fn stored(&mut self, operation: &Edn, ident: &Keyword, args: &[Edn]) -> Result<()> {
         let function = Function::find(self.db, ident)?.ok_or_else(|| no_function(operation))?;
         self.deeper()?;
-        self.path.push(Step::Call(ident.clone()));
+        let outer = self.enter(Step::Call(ident.clone()));
         let answer = self.caller.call(self.db, &function, args).map_err(|error| error.at(operation.span))?;
         for (at, form) in forms_of(&answer)?.iter().enumerate() {
-            self.path.push(Step::Form(at as u32));
+            let call = self.enter(Step::Index(at as u32));
             self.form(form)?;
-            self.path.pop();
+            self.back(call);
         }
-        self.path.pop();
+        self.back(outer);
         self.nesting -= 1;
         Ok(())
     }

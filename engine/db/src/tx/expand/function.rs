@@ -3,8 +3,8 @@
 use annals_edn::{Code, Edn, Error, Keyword, Node};
 use rustc_hash::FxHashSet;
 
+use super::Expander;
 use super::place::{key_ident, not_found};
-use super::{Expander, Step};
 use crate::Result;
 use crate::bootstrap::{self, attr};
 use crate::id::{AttrId, EntityId, Partition};
@@ -57,14 +57,14 @@ impl Expander<'_> {
     /// `[:db/retract e a]`: every value that e has for a.
     pub(super) fn retract_all(&mut self, e: &Edn, a: &Edn) -> Result<()> {
         let attribute = self.attribute(a)?;
-        self.path.push(Step::Attribute(attribute.id));
+        let outer = self.about(attribute.id);
         let e = self.existing_subject(e)?;
         if !is_composite(attribute) {
             for (value, _) in self.db.values(e, attribute.id)? {
                 self.push(Subject::Id(e), attribute, Object::Value(value), false)?;
             }
         }
-        self.path.pop();
+        self.back(outer);
         Ok(())
     }
 
@@ -82,9 +82,9 @@ impl Expander<'_> {
     /// `[:db/cas e a old new]`: a has the value old, or none if old is nil, and gets new.
     fn compare_and_swap(&mut self, e: &Edn, a: &Edn, old: &Edn, new: &Edn) -> Result<()> {
         let attribute = self.attribute(a)?;
-        self.path.push(Step::Attribute(attribute.id));
+        let outer = self.about(attribute.id);
         self.swap(attribute, e, old, new).map_err(|error| error.at(a.span))?;
-        self.path.pop();
+        self.back(outer);
         Ok(())
     }
 

@@ -2,13 +2,14 @@
 
 use annals_edn::{Code, Edn, Error, Node};
 
+use super::Expander;
 use super::place::{key_ident, reversed};
-use super::{Expander, Step};
 use crate::Result;
 use crate::id::EntityId;
 use crate::identify::show;
 use crate::schema::{Attribute, Cardinality, Unique};
 use crate::tx::op::{Object, Subject};
+use crate::tx::paths::Step;
 use crate::tx::refusal::cycle;
 use crate::tx::temp::Affinity;
 use crate::value::Value;
@@ -49,9 +50,9 @@ impl<'a> Expander<'a> {
             }
             None => {
                 let attribute = self.attribute(key)?;
-                self.path.push(Step::Attribute(attribute.id));
+                let outer = self.about(attribute.id);
                 self.forward(subject, attribute, value)?;
-                self.path.pop();
+                self.back(outer);
                 Ok(())
             }
         }
@@ -60,12 +61,21 @@ impl<'a> Expander<'a> {
     /// A list is several values where the attribute takes several, a set always.
     fn forward(&mut self, subject: Subject, attribute: &'a Attribute, value: &Edn) -> Result<()> {
         match &value.node {
-            Node::Set(values) => values.iter().try_for_each(|value| self.one(subject, attribute, value)),
+            Node::Set(values) => self.several(subject, attribute, values),
             Node::Vector(values) | Node::List(values) if attribute.cardinality == Cardinality::Many => {
-                values.iter().try_for_each(|value| self.one(subject, attribute, value))
+                self.several(subject, attribute, values)
             }
             _ => self.one(subject, attribute, value),
         }
+    }
+
+    fn several(&mut self, subject: Subject, attribute: &'a Attribute, values: &[Edn]) -> Result<()> {
+        for (at, value) in (0u32..).zip(values) {
+            let outer = self.enter(Step::Index(at));
+            self.one(subject, attribute, value)?;
+            self.back(outer);
+        }
+        Ok(())
     }
 
     fn one(&mut self, subject: Subject, attribute: &'a Attribute, value: &Edn) -> Result<()> {
@@ -96,7 +106,9 @@ impl<'a> Expander<'a> {
                 .with("attribute", &attribute.ident)
                 .hint("give it a :db/id or a unique identity, or make the attribute a component"));
         }
+        let outer = self.enter(Step::Map);
         let child = self.map(entries)?;
+        self.back(outer);
         if let Subject::Temp(temp) = child
             && (attribute.component || !named)
         {
@@ -124,12 +136,15 @@ impl<'a> Expander<'a> {
                 .with("attribute", &attribute.ident)
                 .at(value.span));
         }
+        let outer = self.about(attribute.id);
         let owner = self.entity(value)?;
         let object = match subject {
             Subject::Id(e) => Object::Value(Value::Ref(e)),
             Subject::Temp(temp) => Object::Temp(temp),
         };
-        self.push(owner, attribute, object, true)
+        self.push(owner, attribute, object, true)?;
+        self.back(outer);
+        Ok(())
     }
 
     /// `:db/force-partition` and `:db/match-partition`, which say where new entities go.

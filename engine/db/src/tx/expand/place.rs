@@ -11,6 +11,7 @@ use crate::id::EntityId;
 use crate::identify::{self, free_literal, ident_text, literal, show};
 use crate::schema::Attribute;
 use crate::tx::op::{Object, Slot, Subject};
+use crate::tx::paths::Step;
 use crate::value::{Value, ValueType};
 
 impl<'a> Expander<'a> {
@@ -104,11 +105,15 @@ impl<'a> Expander<'a> {
         };
         let types = identify::slot_types(self.db, attribute, forms.len())
             .ok_or_else(|| bad_tuple(attribute, form))?;
-        let slots: Vec<Slot> = types
-            .into_iter()
-            .zip(forms)
-            .map(|(ty, slot)| self.slot(attribute, ty, slot))
-            .collect::<Result<_>>()?;
+        let mut slots: Vec<Slot> = Vec::with_capacity(forms.len());
+        for ((at, slot), ty) in (0u32..).zip(forms).zip(types) {
+            let read = self.slot(attribute, ty, slot);
+            if read.is_err() {
+                // The error is told from here.
+                self.enter(Step::Index(at));
+            }
+            slots.push(read?);
+        }
         if slots.iter().any(|slot| matches!(slot, Slot::Temp(_))) {
             return Ok(Object::Tuple(slots.into()));
         }

@@ -11,7 +11,7 @@ use crate::Result;
 use crate::database::Db;
 use crate::id::EntityId;
 use crate::tx::op::{NewKeys, Object, Op, Slot, Subject};
-use crate::tx::places::placed;
+use crate::tx::paths::Paths;
 use crate::tx::refusal::{Refusals, attribute_name};
 use crate::tx::temp::{Temp, Temps};
 use crate::value::Value;
@@ -23,7 +23,13 @@ const OPEN: u64 = 1 << 63;
 ///
 /// # Errors
 /// Only of the store; a tempid that would be two entities is noted in `refusals`.
-pub(super) fn unify(db: &Db, ops: &[Op], temps: &mut Temps, refusals: &mut Refusals) -> Result<NewKeys> {
+pub(super) fn unify(
+    db: &Db,
+    ops: &[Op],
+    paths: &Paths,
+    temps: &mut Temps,
+    refusals: &mut Refusals,
+) -> Result<NewKeys> {
     let mut queue: Vec<u32> = (0u32..)
         .zip(ops)
         .filter(|(_, op)| op.identity && matches!(op.e, Subject::Temp(_)))
@@ -31,7 +37,7 @@ pub(super) fn unify(db: &Db, ops: &[Op], temps: &mut Temps, refusals: &mut Refus
         .collect();
     queue.reverse();
     let keys = NewKeys::with_capacity_and_hasher(queue.len(), Default::default());
-    let mut unifier = Unifier { db, ops, temps, refusals, queue, waiting: FxHashMap::default(), keys };
+    let mut unifier = Unifier { db, ops, paths, temps, refusals, queue, waiting: FxHashMap::default(), keys };
     while let Some(at) = unifier.queue.pop() {
         unifier.look(at)?;
     }
@@ -41,6 +47,7 @@ pub(super) fn unify(db: &Db, ops: &[Op], temps: &mut Temps, refusals: &mut Refus
 struct Unifier<'a> {
     db: &'a Db,
     ops: &'a [Op],
+    paths: &'a Paths,
     temps: &'a mut Temps,
     refusals: &'a mut Refusals,
     /// operations to look at, by number
@@ -144,6 +151,6 @@ impl Unifier<'_> {
             .with("attribute", attribute)
             .with("entity", one)
             .with("other", two);
-        self.refusals.note(placed(self.db, error, op.form, op.a))
+        self.refusals.note(self.paths.placed(self.db, error, op.place, Some(op.a)))
     }
 }

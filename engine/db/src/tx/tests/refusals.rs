@@ -17,10 +17,51 @@ fn a_refusal_says_where_and_what() {
     assert_eq!(error.code(), Code::WrongTypeForAttribute);
     assert_eq!(at(&error, text), "5");
     assert_eq!(detail(&error, "form").as_deref(), Some("1"));
-    assert_eq!(detail(&error, "path").as_deref(), Some("[1 :p/phones :p/number]"));
+    assert_eq!(detail(&error, "path").as_deref(), Some("[1 :p/phones 0 :p/number]"));
     assert_eq!(detail(&error, "attribute").as_deref(), Some(":p/number"));
     assert_eq!(detail(&error, "value").as_deref(), Some("5"));
     assert_eq!(error.message(), ":p/number takes a string, not 5");
+}
+
+#[test]
+fn a_path_leads_through_lists_maps_and_tuples() {
+    let mut world = World::people();
+    world.commit(
+        "[{:db/ident :v/pair :db/valueType :db.type/tuple :db/cardinality :db.cardinality/one
+           :db/tupleTypes [:db.type/string :db.type/long]}]",
+    );
+    world.commit(r#"[{:p/ssn "1"} {:db/id "a" :p/age 1}]"#);
+    for (text, code, path) in [
+        (
+            r#"[{} {:p/phones [{:p/number "1"} {:p/number 5}]}]"#,
+            "WRONG_TYPE_FOR_ATTRIBUTE",
+            "[1 :p/phones 1 :p/number]",
+        ),
+        (
+            r#"[{:p/phones [{:p/phones [{:p/number "1"} {:p/number nil}]}]}]"#,
+            "NIL_VALUE",
+            "[0 :p/phones 0 :p/phones 1 :p/number]",
+        ),
+        (r#"[{:p/phones {:p/nick [:a 5]}}]"#, "WRONG_TYPE_FOR_ATTRIBUTE", "[0 :p/phones :p/nick 1]"),
+        (r#"[{:p/phones [{:v/pair ["a" "b"]}]}]"#, "INVALID_TUPLE_VALUE", "[0 :p/phones 0 :v/pair 1]"),
+        (r#"[[:db/add #e "a" :v/pair [1 1]]]"#, "INVALID_TUPLE_VALUE", "[0 :v/pair 0]"),
+        (
+            r#"[{} {} {:p/friend ["b" "ghost"]} [:db/add "b" :p/age 2]]"#,
+            "TEMPID_NOT_AN_ENTITY",
+            "[2 :p/friend 1]",
+        ),
+        (r#"[{:p/phones [{:p/age 1} {:p/ssn "1"}]}]"#, "UNIQUE_CONFLICT", "[0 :p/phones 1 :p/ssn]"),
+        (
+            r#"[{:p/phones [{:db/id #e "a" :p/age 7}]} {:p/phones {:db/id #e "a" :p/age 8}}]"#,
+            "DATOMS_CONFLICT",
+            "[1 :p/phones :p/age]",
+        ),
+        (r#"[{:p/phones [{:p/_phones [:p/email "x"]}]}]"#, "NOT_AN_ENTITY", "[0 :p/phones 0 :p/phones]"),
+    ] {
+        let error = world.refuse(text);
+        let said = (error.code().as_str(), detail(&error, "path"));
+        assert_eq!(said, (code, Some(path.to_owned())), "{text}: {error:?}");
+    }
 }
 
 #[test]
@@ -113,6 +154,12 @@ fn every_limit_says_itself_and_the_size_seen() {
         assert_eq!(detail(&error, "form").as_deref(), Some("0"), "{text}");
     }
     world.commit(r#"[{:p/name "12345678"} {:p/phones {:p/phones {:p/number "1"}}}]"#);
+}
+
+#[test]
+fn a_basis_that_is_not_there_yet_is_not_reached() {
+    let error = World::people().db.at(crate::T(99)).err().expect("t 99 is not there");
+    assert_eq!(error.code(), Code::BasisNotReached);
 }
 
 #[test]
