@@ -47,7 +47,7 @@ impl Limits {
         } else {
             return Ok(());
         };
-        Err(too_large("the transaction has", over).hint("split it into several transactions"))
+        Err(too_large("the transaction has", "and may have", over).hint("split it into several transactions"))
     }
 
     /// # Errors
@@ -56,8 +56,8 @@ impl Limits {
         if levels <= self.nesting {
             return Ok(());
         }
-        Err(too_large("maps and calls nest through", ("levels", levels, self.nesting))
-            .hint("flatten the form"))
+        let over = ("levels", levels, self.nesting);
+        Err(too_large("maps and calls nest through", "and may through", over).hint("flatten the form"))
     }
 
     /// # Errors
@@ -92,8 +92,9 @@ impl Limits {
     }
 }
 
-fn too_large(what: &str, (unit, seen, limit): (&str, usize, usize)) -> Error {
-    Error::new(Code::TransactionTooLarge, format!("{what} more than {limit} {unit}"))
+/// An expansion ends at the limit, so what was seen by then is told, not what there is.
+fn too_large(what: &str, may: &str, (unit, seen, limit): (&str, usize, usize)) -> Error {
+    Error::new(Code::TransactionTooLarge, format!("{what} {seen} {unit} or more, {may} {limit}"))
         .with("limit", format!("{limit} {unit}"))
         .with("seen", format!("{seen} {unit}"))
 }

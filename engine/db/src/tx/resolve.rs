@@ -6,6 +6,7 @@ mod upsert;
 use std::sync::Arc;
 
 use annals_edn::{Code, Error};
+use rustc_hash::FxHashMap;
 
 use crate::Result;
 use crate::bootstrap::{self, attr};
@@ -76,11 +77,14 @@ fn next_counter(db: &Db, ops: &[Op]) -> u64 {
 /// A tempid that is only a value, or only in a tuple, names nothing.
 fn check_known(db: &Db, expanded: &mut Expanded, refusals: &mut Refusals) -> Result<()> {
     let Expanded { ops, temps, paths, .. } = expanded;
+    // One is told, so one is named: finding a name passes all of them.
+    let mut told = false;
     let mut check = |temp: Temp, op: &Op| {
         let root = temps.root(temp);
-        if temps.is_subject(root) {
+        if told || temps.is_subject(root) {
             return Ok(());
         }
+        told = true;
         let name = temps.name(temp).map_or_else(|| "a nested map".to_owned(), |name| format!("\"{name}\""));
         let message = format!("the tempid {name} is used as a value, but no form says anything about it");
         let error = Error::new(Code::TempidNotAnEntity, message)
@@ -113,13 +117,16 @@ struct Minter<'a> {
     default: Partition,
     /// by tempid number
     ids: Vec<Option<EntityId>>,
+    /// where tempids go that want to be near another; none for those whose wishes lead round in a circle
+    near: FxHashMap<Temp, Option<Partition>>,
 }
 
 impl<'a> Minter<'a> {
     fn new(db: &Db, temps: &'a mut Temps, next_counter: u64) -> Self {
         let ids = Vec::with_capacity(temps.len());
         let default = if db.options().schema_on_write { Partition::USER } else { Partition::EXPLICIT };
-        Minter { temps, next_counter, next_element: db.schema().next_element(), default, ids }
+        let next_element = db.schema().next_element();
+        Minter { temps, next_counter, next_element, default, ids, near: FxHashMap::default() }
     }
 
     fn mint(&mut self, refusals: &mut Refusals) -> Result<()> {
@@ -160,35 +167,41 @@ impl<'a> Minter<'a> {
         Ok(EntityId::new(partition, self.next_counter - 1))
     }
 
-    /// The partition a new entity goes to: its own wish, or that of the entity it wants to be near.
+    /// The partition a new entity goes to: its own wish, or that of the entity it wants to be near. Every tempid is passed
+    /// once, however long the chains of wishes are.
     fn partition(&mut self, root: Temp) -> Result<Partition> {
-        let mut at = root;
-        for _ in 0..=self.temps.len() {
+        let (mut at, mut way) = (root, Vec::new());
+        let found = loop {
+            if let Some(known) = self.near.get(&at) {
+                break *known;
+            }
             match self.temps.affinity(at) {
-                Affinity::Schema => {
-                    return Ok(if at == root { Partition::DB } else { self.default });
-                }
-                Affinity::Partition(partition) => return Ok(partition),
-                Affinity::Default => return Ok(self.default),
-                Affinity::Like(Subject::Id(e)) => return Ok(self.near(e)),
+                Affinity::Schema => break Some(if at == root { Partition::DB } else { self.default }),
+                Affinity::Partition(partition) => break Some(partition),
+                Affinity::Default => break Some(self.default),
+                Affinity::Like(Subject::Id(e)) => break Some(self.beside(e)),
                 Affinity::Like(Subject::Temp(other)) => {
                     let near_to = self.temps.root(other);
                     if near_to == at {
                         // An entity that turned out to be the one it wanted to be near.
-                        return Ok(self.default);
+                        break Some(self.default);
                     }
+                    // Met again on this way, it wants to be near itself.
+                    self.near.insert(at, None);
+                    way.push(at);
                     at = near_to;
                     if let Some(e) = self.temps.bound(at) {
-                        return Ok(self.near(e));
+                        break Some(self.beside(e));
                     }
                 }
             }
-        }
-        Err(cycle())
+        };
+        self.near.extend(way.into_iter().map(|temp| (temp, found)));
+        found.ok_or_else(cycle)
     }
 
     /// Where a new entity near `e` goes: partitions whose counters mean something else take none.
-    fn near(&self, e: EntityId) -> Partition {
+    fn beside(&self, e: EntityId) -> Partition {
         match e.partition() {
             Partition::EXPLICIT | Partition::DB | Partition::TX => self.default,
             partition => partition,

@@ -91,3 +91,19 @@ fn a_tempid_that_nothing_is_said_about_is_refused() {
     assert!(world.commit(r#"[[:db/retract "ghost" :p/age 1]]"#).is_empty());
     assert_eq!(world.commit(r#"[{:db/id "x" :p/friend "datomic.tx"}]"#), ["+x :p/friend tx4"]);
 }
+
+#[test]
+fn wishes_and_ghosts_by_the_thousand_cost_their_number() {
+    let world = World::people();
+    let near = |n: usize, next: usize| {
+        format!("{{:db/match-partition {{\"t{n}\" \"t{next}\"}}}} [:db/add \"t{n}\" :p/age 1]")
+    };
+    let n = 50_000;
+    let line: Vec<String> = (0..n).map(|i| near(i, i + 1)).collect();
+    let text = format!("[{} [:db/add \"t{n}\" :p/age 1]]", line.join(" "));
+    assert_eq!(world.decide(&text).expect("a chain ends").datoms.len(), n + 1);
+    let circle: Vec<String> = (0..n).map(|i| near(i, (i + 1) % n)).collect();
+    refused(&world, &format!("[{}]", circle.join(" ")), Code::CycleInAffinity);
+    let ghosts: Vec<String> = (0..n).map(|i| format!("[:db/add \"e\" :p/friend \"g{i}\"]")).collect();
+    refused(&world, &format!("[{}]", ghosts.join(" ")), Code::TempidNotAnEntity);
+}
