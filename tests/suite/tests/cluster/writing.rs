@@ -81,14 +81,15 @@ fn configured_limits_hold_for_what_is_committed_and_what_is_not() {
     assert_eq!(dev.terminate(), Some(0));
     let file = folder.path().join("node-1.toml");
     let config = std::fs::read_to_string(&file).expect("the configuration is kept");
-    let limits = "\n[limits]\ntransaction_datoms = 3\nstring_bytes = 8\nnesting = 1024\nfuel = 50000\n";
+    let limits = "\n[limits]\ntransaction_datoms = 3\nstring_bytes = 100\nnesting = 1024\nfuel = 50000\n";
     std::fs::write(&file, config + limits).expect("the folder is writable");
 
     let _dev = folder.dev(&["--nodes", "1"]);
     let draft = folder.path().join("draft.edn");
+    let long = format!("[{{:n/name \"{}\"}}]", "x".repeat(101));
     for (text, code, says) in [
         ("[{:n/v 1} {:n/v 2} {:n/v 3} {:n/v 4}]", "TX_TOO_LARGE", ["4 datoms or more", "may have 3"]),
-        (r#"[{:n/name "123456789"}]"#, "VALUE_OUT_OF_RANGE", ["has 9 bytes", "may have 8"]),
+        (&long, "VALUE_OUT_OF_RANGE", ["has 101 bytes", "may have 100"]),
     ] {
         std::fs::write(&draft, text).expect("the folder is writable");
         let draft = draft.to_str().expect("a path of UTF-8");
