@@ -13,6 +13,11 @@ use clap::Parser;
 
 use args::Arguments;
 
+/// Queries take and drop many blocks of a few kilobytes, on which the C library's allocator spends a third of a small
+/// query's time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match commands::run(arguments) {
