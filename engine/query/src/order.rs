@@ -97,20 +97,33 @@ impl Sorter<'_> {
         if !col.is_data() {
             return self.sort(order, depth + 1);
         }
-        let whole = |x: &(u64, u32), y: &(u64, u32)| compare(col, key, x.1, y.1);
         let exact = self.encode(col, key, order)?;
-        match exact {
-            Some(true) => self.sort_codes(order)?,
-            Some(false) => {
-                self.sort_codes(order)?;
-                for_ties(order, self.check, |run| self.sort_slice(run, whole))?;
-            }
-            None => self.sort_slice(order, whole)?,
+        if exact.is_some() {
+            self.sort_codes(order)?;
         }
-        if exact != Some(true) {
-            number_runs(order, self.check, |x, y| compare(col, key, x, y) == Ordering::Equal)?;
+        match (exact, col) {
+            (Some(true), _) => {}
+            // Texts that begin alike, compared as the bytes that they are.
+            (_, Col::Data(DatumColumn::Stored(Column::String(texts)))) => {
+                let ascending = |x: u32, y: u32| texts.bytes(x as usize).cmp(texts.bytes(y as usize));
+                match key.descending {
+                    true => self.sort_ties(order, |x, y| ascending(y, x))?,
+                    false => self.sort_ties(order, ascending)?,
+                }
+            }
+            _ => self.sort_ties(order, |x, y| compare(col, key, x, y))?,
         }
         for_ties(order, self.check, |run| self.sort(run, depth + 1))
+    }
+
+    /// Sorts rows of equal codes by whole values and gives every run of equal values a code of its own.
+    fn sort_ties(
+        &self,
+        order: &mut [(u64, u32)],
+        compare: impl Fn(u32, u32) -> Ordering,
+    ) -> Result<(), Error> {
+        for_ties(order, self.check, |run| self.sort_slice(run, |x, y| compare(x.1, y.1)))?;
+        number_runs(order, self.check, |x, y| compare(x, y) == Ordering::Equal)
     }
 
     /// The last tie-break: decimals by scale.
@@ -155,7 +168,8 @@ impl Sorter<'_> {
             return Ok(());
         }
         if order.len() <= CHUNK {
-            order.sort_unstable();
+            // One wide number compares without a branch.
+            order.sort_unstable_by_key(|(code, row)| u128::from(*code) << 32 | u128::from(*row));
             return Ok(());
         }
         self.sort_slice(order, Ord::cmp)
@@ -226,20 +240,21 @@ fn for_ties(
     Ok(())
 }
 
-/// Gives every run of rows that `equal` joins a code of its own.
+/// Gives every run of rows that `equal` joins a code of its own. Rows of unequal codes are unequal.
 fn number_runs(
     order: &mut [(u64, u32)],
     check: Check<'_>,
     equal: impl Fn(u32, u32) -> bool,
 ) -> Result<(), Error> {
-    let mut code = 0;
-    for i in 0..order.len() {
+    let Some(&(mut before, mut row)) = order.first() else { return Ok(()) };
+    let mut number = 0;
+    for (i, slot) in order.iter_mut().enumerate() {
         every_chunk(i + 1, check)?;
-        if i > 0 && !equal(order[i - 1].1, order[i].1) {
-            code += 1;
+        if slot.0 != before || (slot.1 != row && !equal(row, slot.1)) {
+            number += 1;
         }
-        // The row before keeps its code until it has been compared: only rows matter to `equal`.
-        order[i].0 = code;
+        (before, row) = *slot;
+        slot.0 = number;
     }
     Ok(())
 }
@@ -345,6 +360,18 @@ mod tests {
         assert_eq!(sorted(&cols, 4, &[SortKey::index(0)], true), [2, 3, 1, 0]);
         let descending = SortKey { descending: true, ..SortKey::index(0) };
         assert_eq!(sorted(&cols, 4, &[descending], true), [0, 1, 3, 2]);
+    }
+
+    #[test]
+    fn equal_texts_leave_the_order_to_the_next_key() {
+        let texts = ["annals-b", "annals-a", "annals-b", "a", "a\0", "annals-b"];
+        let cols = [
+            column(texts.map(Datum::text).to_vec()),
+            column(["2", "9", "1", "1", "0", "2"].map(Datum::text).to_vec()),
+        ];
+        let keys = [SortKey::index(0), SortKey { descending: true, ..SortKey::index(1) }];
+        assert_eq!(sorted(&cols, 6, &keys, true), [3, 4, 1, 0, 2]);
+        assert_eq!(sorted(&cols, 6, &keys, false), [3, 4, 1, 0, 5, 2]);
     }
 
     #[test]
