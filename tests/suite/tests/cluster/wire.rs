@@ -103,7 +103,7 @@ async fn chunk_by_chunk(peers: &[Peer], mut request: v1::QueryRequest) -> (Vec<R
             assert!(call > 3, "only {call} chunks");
             assert_eq!(trailer.row_count, rows.len() as u64);
             let stats = read_one(&trailer.stats).expect("statistics were asked for");
-            let datoms = stats.get("datoms").and_then(Edn::as_long);
+            let datoms = stats.get("run").and_then(|run| run.get("datoms")).and_then(Edn::as_long);
             return (rows, datoms.expect("datoms are counted"));
         }
     }
