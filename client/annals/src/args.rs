@@ -343,6 +343,7 @@ pub struct PullArguments {
     /// The pull pattern: EDN
     pub pattern: String,
     /// The entity: an id, an ident or a lookup ref
+    #[arg(allow_negative_numbers = true)]
     pub entity: String,
     #[command(flatten)]
     pub view: ViewArguments,
@@ -373,6 +374,7 @@ pub struct DatomsArguments {
     #[arg(value_enum)]
     pub index: IndexName,
     /// Leading components in the order of the index: EDN
+    #[arg(allow_negative_numbers = true)]
     pub components: Vec<String>,
     /// From the components on to the end of the index, not only what begins with them
     #[arg(long)]

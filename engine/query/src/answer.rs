@@ -131,8 +131,17 @@ impl Query {
     /// Whether equal rows may stand in the result: under `:with` without aggregates, and with pulls.
     #[must_use]
     pub fn rows_may_repeat(&self) -> bool {
-        let pulls = self.find.elements.iter().any(|elem| matches!(elem, FindElem::Pull { .. }));
-        pulls || (!self.with.is_empty() && !self.aggregates())
+        self.pulls() || (!self.with.is_empty() && !self.aggregates())
+    }
+
+    /// Whether a column is a pull.
+    fn pulls(&self) -> bool {
+        self.find.elements.iter().any(|elem| matches!(elem, FindElem::Pull { .. }))
+    }
+
+    /// Whether the rows that a run gives are not yet those of the answer.
+    pub(crate) fn needs_shaping(&self) -> bool {
+        self.rows_may_repeat() || self.return_map.is_some()
     }
 }
 

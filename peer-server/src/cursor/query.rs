@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use annals_edn::{Code, Edn, Error, read_one};
+use annals_edn::{Code, Edn, Error, Span, read_one};
 use annals_peer::db::Db;
 use annals_peer::query::ast::{FindElem, FindShape, Input, KeyKind, Query};
 use annals_peer::query::{
@@ -28,6 +28,7 @@ const PULLED_ROWS: usize = 256;
 /// A query with everything it reads.
 pub struct Ask {
     text: String,
+    places: Places,
     prepared: Option<Arc<Prepared>>,
     arguments: Vec<Argument>,
     window: Window,
@@ -71,6 +72,7 @@ pub async fn ask(
             &parsed
         }
     };
+    let places = Places::of(request);
     let mut given = request.args.iter().enumerate();
     let mut arguments = Vec::with_capacity(query.inputs.len());
     for input in &query.inputs {
@@ -82,7 +84,7 @@ pub async fn ask(
         let argument = resolver.argument(text).await.map_err(|error| of_argument(&error, at))?;
         arguments.push(match argument {
             Resolved::Database(db) => Argument::Db(db),
-            Resolved::Form(form) => Argument::Form(form),
+            Resolved::Form(form) => Argument::Form(form.moved(places.begin(at))),
         });
     }
     if given.next().is_some() {
@@ -97,7 +99,7 @@ pub async fn ask(
     };
     let time = u64::try_from(options.timeout.as_nanos()).unwrap_or(u64::MAX);
     let budget = Budget { limits: QueryLimits { time, ..limits }, since: options.deadline - options.timeout };
-    Ok(Ask { text, prepared, arguments, window, want_stats: options.want_stats, plans, budget })
+    Ok(Ask { text, places, prepared, arguments, window, want_stats: options.want_stats, plans, budget })
 }
 
 fn is_main(query: &Query, input: &Input) -> bool {
@@ -114,9 +116,47 @@ fn too_few(query: &Query, given: usize) -> Error {
 fn of_argument(error: &Error, at: usize) -> Error {
     let message = format!("argument {}: {}", at + 1, error.message());
     let about = Error::new(error.code(), message).with("argument", at + 1);
+    let about = error.span().map_or(about.clone(), |span| about.at(span));
     match error.hint_text() {
         Some(hint) => about.hint(hint),
         None => about,
+    }
+}
+
+/// Where the texts of a request would stand one behind the other: in spans of its arguments' forms that is where they
+/// do stand, so that an error's span tells which text it is about.
+#[derive(Clone)]
+struct Places {
+    /// where the query ends, and each argument begins
+    begins: Vec<u32>,
+}
+
+impl Places {
+    fn of(request: &v1::QueryRequest) -> Places {
+        let mut begins = vec![0];
+        let texts = std::iter::once(&request.query).chain(&request.args);
+        let mut end = 0;
+        for text in texts {
+            end += text.len() as u32 + 1;
+            begins.push(end);
+        }
+        Places { begins }
+    }
+
+    fn begin(&self, argument: usize) -> u32 {
+        self.begins[argument + 1]
+    }
+
+    /// The error with its span in the text that it is about.
+    fn tell(&self, error: Error) -> Error {
+        let Some(span) = error.span() else { return error };
+        let text = self.begins.partition_point(|&begin| begin <= span.start) - 1;
+        if text == 0 || text >= self.begins.len() - 1 {
+            return error;
+        }
+        let begin = self.begins[text];
+        let span = Span { start: span.start - begin, end: span.end.max(begin) - begin };
+        of_argument(&error.moved_to(span), text - 1)
     }
 }
 
@@ -126,11 +166,16 @@ impl Ask {
     /// # Errors
     /// Of the query, with the span in its text.
     pub fn start(self, cancel: Cancel) -> Result<Box<dyn Producer>> {
+        let places = self.places.clone();
+        self.planned(cancel).map_err(|error| places.tell(error))
+    }
+
+    fn planned(self, cancel: Cancel) -> Result<Box<dyn Producer>> {
         let (prepared, _) = self.prepared()?;
         let position = position(&self.window)?;
-        let (text, arguments, budget) = (self.text, self.arguments, self.budget);
+        let (text, arguments, budget, places) = (self.text, self.arguments, self.budget, self.places);
         let (limit, want_stats) = (self.window.limit, self.want_stats);
-        Ok(Box::new(Run { text, prepared, arguments, cancel, position, limit, want_stats, budget }))
+        Ok(Box::new(Run { text, places, prepared, arguments, cancel, position, limit, want_stats, budget }))
     }
 
     /// Explains the query; with `analyze` runs it to the end and measures that.
@@ -184,6 +229,7 @@ fn database(arguments: &[Argument]) -> Option<&Db> {
 /// A planned query.
 struct Run {
     text: String,
+    places: Places,
     prepared: Arc<Prepared>,
     arguments: Vec<Argument>,
     cancel: Cancel,
@@ -228,6 +274,12 @@ impl Producer for Run {
     }
 
     fn run(&mut self, out: &mut dyn Sink) -> Result<String> {
+        self.rows(out).map_err(|error| self.places.tell(error))
+    }
+}
+
+impl Run {
+    fn rows(&mut self, out: &mut dyn Sink) -> Result<String> {
         let ctx = self.budget.context(&self.cancel);
         let mut shaper =
             Shaper::new(self.prepared.checked(), &self.arguments)?.cancelled_by(self.cancel.flag());
@@ -235,9 +287,7 @@ impl Producer for Run {
         deliver(&mut rows, &mut shaper, self.limit.unwrap_or(u64::MAX), out)?;
         Ok(if self.want_stats { rows.explanation().to_edn().to_string() } else { String::new() })
     }
-}
 
-impl Run {
     /// A column's name as written in the query.
     fn name(&self, element: &FindElem) -> String {
         let at = match element {

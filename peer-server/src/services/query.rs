@@ -145,7 +145,7 @@ impl Queries {
             let mut resolver = course.resolver(&self.0);
             let db = resolver.database(request.database.as_ref()).await?;
             let components =
-                request.components.iter().map(|text| read_one(text)).collect::<Result<Vec<Edn>>>()?;
+                request.components.iter().enumerate().map(component).collect::<Result<Vec<Edn>>>()?;
             let index = index_of(request.index())?;
             let ask = datoms::Ask { index, mode: request.mode(), components, window: course.window() };
             Ok((db, ask, course.delivery(resolver.into_read())))
@@ -239,6 +239,15 @@ fn asked_token(asked: &Asked) -> Result<Vec<u8>> {
         Asked::IndexPull(request) => Course::new(request),
     };
     Ok(course?.options.token)
+}
+
+/// A component's form, without spans: it is a text of its own, of which the client sent several.
+fn component((at, text): (usize, &String)) -> Result<Edn> {
+    let form = read_one(text).map_err(|error| {
+        let message = format!("component {}: {}", at + 1, error.message());
+        Error::new(error.code(), message).with("component", at + 1)
+    })?;
+    Ok(form.without_spans())
 }
 
 fn index_of(index: v1::IndexKind) -> Result<NamedIndex> {

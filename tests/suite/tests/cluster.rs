@@ -12,6 +12,8 @@ mod durability;
 mod explaining;
 #[path = "cluster/failover.rs"]
 mod failover;
+#[path = "cluster/guides.rs"]
+mod guides;
 #[path = "cluster/imports.rs"]
 mod imports;
 #[path = "cluster/limits.rs"]

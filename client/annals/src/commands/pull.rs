@@ -17,10 +17,11 @@ pub async fn run(client: &Client, arguments: &PullArguments) -> Outcome {
         client.pull(&arguments.database, &arguments.pattern, &entities, &read).await.map_err(|error| {
             match error.code() {
                 // The entity is a text of its own, which the span does not tell from the pattern.
-                Code::NotAnEntity | Code::InvalidLookupRef | Code::LookupRefAttrNotUnique => {
-                    Failure::in_source(error, &arguments.entity)
-                }
-                _ => Failure::in_source(error, &arguments.pattern),
+                Code::NotAnEntity
+                | Code::NotAKeyword
+                | Code::InvalidLookupRef
+                | Code::LookupRefAttrNotUnique => Failure::in_source(error, &arguments.entity),
+                _ => Failure::in_query(error, &arguments.pattern, &entities),
             }
         })?;
     let value = values.into_iter().next().unwrap_or(Edn::new(Node::Nil));

@@ -18,7 +18,7 @@ pub async fn run(client: &Client, arguments: &QueryArguments) -> Outcome {
     let args = inputs(asked)?;
     let mut read = read(&asked.view, Some(&asked.page))?;
     read.options.want_stats = arguments.stats;
-    let in_query = |error| Failure::in_source(error, &asked.query);
+    let in_query = |error| Failure::in_query(error, &asked.query, &args);
     let mut results = client.query(&asked.database, &asked.query, &args, &read).await.map_err(in_query)?;
     let default = if std::io::stdout().is_terminal() { Format::Table } else { Format::Edn };
     let mut printer = output::printer(arguments.format.unwrap_or(default), results.header());

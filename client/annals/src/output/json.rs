@@ -17,7 +17,7 @@ pub fn to_json(form: &Edn) -> Value {
         Node::Bool(value) => Value::Bool(*value),
         Node::Long(value) => Value::Number((*value).into()),
         Node::Double(value) => {
-            Number::from_f64(*value).map_or_else(|| Value::String(value.to_string()), Value::Number)
+            Number::from_f64(*value).map_or_else(|| Value::String(named(*value).to_string()), Value::Number)
         }
         Node::BigInt(value) => Value::String(value.to_string()),
         Node::BigDec(value) => Value::String(value.to_plain_string()),
@@ -32,6 +32,15 @@ pub fn to_json(form: &Edn) -> Value {
             entries.iter().map(|(key, value)| (key_text(key), to_json(value))).collect::<Map<_, _>>(),
         ),
         Node::Tagged(tag, form) => tagged(tag.as_str(), form),
+    }
+}
+
+/// What JSON has no number for, by the names that JavaScript has.
+fn named(value: f64) -> &'static str {
+    match value {
+        _ if value.is_nan() => "NaN",
+        _ if value > 0.0 => "Infinity",
+        _ => "-Infinity",
     }
 }
 
@@ -127,6 +136,8 @@ mod tests {
             ("#uuid \"f81d4fae-7dec-11d0-a765-00a0c91e6bf6\"", "\"f81d4fae-7dec-11d0-a765-00a0c91e6bf6\""),
             ("{:a/b [1 nil] \"c\" #{true}}", "{\"a/b\":[1,null],\"c\":[true]}"),
             ("##NaN", "\"NaN\""),
+            ("##-Inf", "\"-Infinity\""),
+            ("{:b 1 :a 2}", "{\"b\":1,\"a\":2}"),
             ("#uri \"http://x\"", "\"http://x\""),
         ];
         for (edn, json) in cases {

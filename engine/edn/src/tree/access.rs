@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bigdecimal::BigDecimal;
 use bigdecimal::num_bigint::BigInt;
 
-use super::{Edn, Keyword, Node, Symbol};
+use super::{Edn, Keyword, Node, Span, Symbol};
 
 impl Edn {
     /// `nil`
@@ -110,6 +110,35 @@ impl Edn {
     #[must_use]
     pub fn is_collection(&self) -> bool {
         matches!(self.node, Node::List(_) | Node::Vector(_) | Node::Set(_) | Node::Map(_) | Node::Tagged(..))
+    }
+
+    /// The same form as if made by a program: without spans.
+    #[must_use]
+    pub fn without_spans(self) -> Self {
+        self.placed(&|_| Span::NONE)
+    }
+
+    /// The same form with every span `by` bytes further on, as if other text stood before its own.
+    #[must_use]
+    pub fn moved(self, by: u32) -> Self {
+        self.placed(&|span| match span.is_none() {
+            true => span,
+            false => Span { start: span.start.saturating_add(by), end: span.end.saturating_add(by) },
+        })
+    }
+
+    fn placed(self, place: &impl Fn(Span) -> Span) -> Self {
+        let all = |items: Vec<Edn>| items.into_iter().map(|item| item.placed(place)).collect();
+        let pair = |(key, value): (Edn, Edn)| (key.placed(place), value.placed(place));
+        let node = match self.node {
+            Node::List(items) => Node::List(all(items)),
+            Node::Vector(items) => Node::Vector(all(items)),
+            Node::Set(items) => Node::Set(all(items)),
+            Node::Map(entries) => Node::Map(entries.into_iter().map(pair).collect()),
+            Node::Tagged(tag, form) => Node::Tagged(tag, Box::new(form.placed(place))),
+            atom => atom,
+        };
+        Edn { node, span: place(self.span) }
     }
 
     /// The boolean it is.

@@ -78,9 +78,32 @@ struct Safety<'a> {
     known: FxHashMap<Adorned, Status>,
     /// open rules that were taken for safe, in order
     assumed: Vec<Adorned>,
-    /// those of them without which the rules between would have no first row
-    needed: Vec<Adorned>,
     chain: usize,
+    /// by rule: whether it can have a row at all, given data
+    productive: Vec<bool>,
+}
+
+/// The rules that have a branch in which every rule called is productive too: one that only calls itself, be it through
+/// others, never has a first row to start from.
+fn productive(query: &Query) -> Vec<bool> {
+    fn starts(clauses: &[Clause], known: &[bool]) -> bool {
+        clauses.iter().all(|clause| match clause {
+            Clause::Rule(call) => known[call.rule],
+            Clause::Or(or) => or.branches.iter().any(|branch| starts(branch, known)),
+            _ => true,
+        })
+    }
+    let mut known = vec![false; query.rules.len()];
+    loop {
+        let new = |(at, rule): (usize, &crate::ast::Rule)| {
+            (!known[at] && rule.branches.iter().any(|branch| starts(&branch.clauses, &known))).then_some(at)
+        };
+        let found: Vec<usize> = query.rules.iter().enumerate().filter_map(new).collect();
+        if found.is_empty() {
+            return known;
+        }
+        found.into_iter().for_each(|at| known[at] = true);
+    }
 }
 
 impl<'a> Safety<'a> {
@@ -93,8 +116,9 @@ impl<'a> Safety<'a> {
             Ok(())
         })
         .expect("the visitor refuses nothing");
-        let (known, assumed, needed) = (FxHashMap::default(), Vec::new(), Vec::new());
-        Safety { query, databases, rules_read_databases, known, assumed, needed, chain: 0 }
+        let (known, assumed) = (FxHashMap::default(), Vec::new());
+        let productive = productive(query);
+        Safety { query, databases, rules_read_databases, known, assumed, chain: 0, productive }
     }
 
     /// Runs what can run, and answers the indexes of what cannot. Calls of rules come last, so that they find as much
@@ -197,8 +221,7 @@ impl<'a> Safety<'a> {
             Some(Status::Safe) => return Ok(true),
             Some(Status::Unsafe) => return Ok(false),
             Some(Status::Open) => {
-                self.assumed.push(adorned.clone());
-                self.needed.push(adorned);
+                self.assumed.push(adorned);
                 return Ok(true);
             }
             None => {}
@@ -209,13 +232,9 @@ impl<'a> Safety<'a> {
         }
         self.known.insert(adorned.clone(), Status::Open);
         self.chain += 1;
-        let mark = self.needed.len();
-        let found = self.branches_safe(&adorned);
+        let safe = self.branches_safe(&adorned);
         self.chain -= 1;
-        self.needed.truncate(mark);
-        let found = found?;
-        let safe = found.is_some();
-        self.needed.extend(found.into_iter().flatten());
+        let safe = safe?;
         if !safe {
             // What was found safe meanwhile may have leant on this rule.
             self.known.retain(|_, status| *status != Status::Safe);
@@ -224,34 +243,26 @@ impl<'a> Safety<'a> {
         Ok(safe)
     }
 
-    /// What a safe rule has no first row without: of the branch that needs the fewest open rules. A rule that only calls
-    /// itself is not safe, it never has a row to start from.
-    fn branches_safe(&mut self, adorned: &Adorned) -> Result<Option<Vec<Adorned>>, Error> {
+    fn branches_safe(&mut self, adorned: &Adorned) -> Result<bool, Error> {
         let query = self.query;
         let (rule, adornment) = (&query.rules[adorned.0], &adorned.1);
-        let mut least = adornment.iter().all(|bound| *bound).then(Vec::new);
         for branch in &rule.branches {
             let mut bound = vec![false; query.vars.len()];
             for (var, given) in branch.head.iter().zip(adornment) {
                 bound[var.0 as usize] = *given;
             }
-            let (mark, from) = (self.assumed.len(), self.needed.len());
+            let mark = self.assumed.len();
             let stuck = self.run(&branch.clauses, &mut bound)?;
             let leans_on_itself = self.assumed[mark..].contains(adorned);
-            let needed = self.needed.split_off(from);
             if !stuck.is_empty() || branch.head.iter().any(|var| !bound[var.0 as usize]) {
-                return Ok(None);
+                return Ok(false);
             }
             if leans_on_itself && adornment.iter().all(|bound| !bound) && self.makes_values(adorned.0, branch)
             {
-                return Ok(None);
-            }
-            let fewer = least.as_ref().is_none_or(|least: &Vec<Adorned>| needed.len() < least.len());
-            if fewer && !needed.contains(adorned) {
-                least = Some(needed);
+                return Ok(false);
             }
         }
-        Ok(least)
+        Ok(self.productive[adorned.0] || adornment.iter().all(|bound| *bound))
     }
 
     /// Whether a recursive branch computes its arguments from those of the recursive call: from nothing bound that

@@ -107,7 +107,12 @@ fn aggregate(form: &Edn, name: &Symbol, args: &[Edn], names: &mut Names) -> Resu
         [var] => (None, var),
         [number, var] => match number.node {
             Node::Long(n) if n >= 0 => (Some(n as u64), var),
-            _ => return Err(invalid(number.span, format!("the n of {name} is a whole number written out"))),
+            _ => {
+                // One that takes no number is wrong in another way.
+                Aggregate::resolve(name, Some(1)).map_err(|error| error.at(form.span))?;
+                let message = format!("the n of {name} is a whole number written out, 0 or more");
+                return Err(invalid(number.span, message));
+            }
         },
         _ => {
             return Err(invalid(form.span, format!("{name} takes one variable, or a number and a variable")));

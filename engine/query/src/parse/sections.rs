@@ -67,6 +67,9 @@ impl<'a> Sections<'a> {
             let Node::Keyword(name) = &key.node else {
                 return Err(invalid(key.span, "the keys of a query map are keywords such as :find"));
             };
+            if !NAMES.contains(&name.as_str()) {
+                return Err(unknown(name.as_str(), key.span));
+            }
             let forms = match &value.node {
                 _ if matches!(name.as_str(), "limit" | "offset") => std::slice::from_ref(value),
                 Node::Vector(items) | Node::List(items) => items,

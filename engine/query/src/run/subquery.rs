@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use annals_edn::{Code, Edn, Error};
 
+use crate::answer::Shaper;
 use crate::ast::FindShape;
 use crate::bind::Argument;
-use crate::datum::Datum;
+use crate::datum::{Datum, DatumColumn};
 use crate::functions::{Nested, Operand};
 use crate::plan::explain::Measured;
 use crate::plan::physical::Plan;
 use crate::prepare::Prepared;
+use crate::rows::RowBatch;
 use crate::run::context::QueryCtx;
 
 /// The most queries inside one another.
@@ -147,6 +149,16 @@ impl Subqueries<'_> {
         self.spent.set((datoms + counters.datoms, produced + counters.produced + 1));
         end
     }
+
+    /// The answer as a query outside would give it: pulls done, maps for rows, rows that repeat in a vector.
+    fn shaped(&self, prepared: &Prepared, args: &[Argument], rows: &[Vec<Datum>]) -> Result<Datum, Error> {
+        let column = |at: usize| DatumColumn::from_data(rows.iter().map(|row| row[at].clone()).collect());
+        let width = prepared.checked().query.find.elements.len();
+        let batch = RowBatch { rows: rows.len(), columns: (0..width).map(column).collect() };
+        let mut shaper = Shaper::new(prepared.checked(), args)?.cancelled_by(self.ctx.cancel);
+        let cells = shaper.rows(&batch)?;
+        Datum::from_edn(&shaper.shape(cells))
+    }
 }
 
 impl Nested for Subqueries<'_> {
@@ -162,6 +174,9 @@ impl Nested for Subqueries<'_> {
         let args = args?;
         let prepared = self.prepared(query, &args)?;
         let all = self.rows(query, &prepared, &args)?;
+        if prepared.checked().query.needs_shaping() {
+            return self.shaped(&prepared, &args, &all);
+        }
         let first = |mut all: Vec<Vec<Datum>>| if all.is_empty() { None } else { Some(all.swap_remove(0)) };
         Ok(match prepared.checked().query.find.shape {
             FindShape::Relation => Datum::set(all.into_iter().map(Datum::vector).collect()),
