@@ -461,6 +461,10 @@ pub struct LogArguments {
     pub to: Option<v1::TimePoint>,
     #[command(flatten)]
     pub view: ViewArguments,
-    #[command(flatten)]
-    pub page: PageArguments,
+    /// At most this many transactions
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+    /// Leave out this many transactions first
+    #[arg(long, value_name = "N", default_value = "0")]
+    pub offset: u64,
 }

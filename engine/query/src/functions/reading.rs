@@ -68,7 +68,7 @@ pub(super) fn double_of(args: &[Datum]) -> Answer {
 pub(super) fn read_string(args: &[Datum]) -> Answer {
     let whole = text("read-string", &args[0])?;
     match annals_edn::read_all(whole).map_err(Error::without_span)?.first() {
-        Some(form) => Datum::from_edn(form),
+        Some(form) => Datum::from_edn(form).map_err(Error::without_span),
         None => Ok(Datum::Nil),
     }
 }

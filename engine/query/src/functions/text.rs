@@ -1,5 +1,6 @@
 //! Scalar functions on text and names. Positions in text are characters (code points).
 
+use std::fmt::{Debug, LowerExp};
 use std::sync::Arc;
 
 use annals_db::Value;
@@ -111,11 +112,27 @@ pub(crate) fn plain(datum: &Datum) -> String {
         Datum::Value(Value::String(text) | Value::Uri(text)) => text.to_string(),
         Datum::Value(Value::BigInt(x)) => x.to_string(),
         Datum::Value(Value::BigDec(x)) => x.to_string(),
-        Datum::Value(Value::Float(x)) => Datum::Value(Value::Double(f64::from(*x))).to_edn().to_string(),
+        Datum::Value(Value::Double(x)) => floating(x, *x),
+        Datum::Value(Value::Float(x)) => floating(x, f64::from(*x)),
         Datum::Value(Value::Uuid(_)) => unquoted(datum, "#uuid "),
         Datum::Value(Value::Instant(_)) => unquoted(datum, "#inst "),
         _ => datum.to_edn().to_string(),
     }
+}
+
+/// A floating number of that size as Java writes it: `1.0`, `1.0E21`, `Infinity`.
+fn floating(number: &(impl Debug + LowerExp), size: f64) -> String {
+    let plain = size == 0.0 || (1e-3..1e7).contains(&size.abs());
+    if size.is_nan() || plain {
+        return format!("{number:?}");
+    }
+    if size.is_infinite() {
+        return if size > 0.0 { "Infinity".to_owned() } else { "-Infinity".to_owned() };
+    }
+    let shortest = format!("{number:e}");
+    let (digits, exponent) = shortest.split_once('e').unwrap_or((&shortest, "0"));
+    let point = if digits.contains('.') { "" } else { ".0" };
+    format!("{digits}{point}E{exponent}")
 }
 
 /// The text inside a tagged literal.

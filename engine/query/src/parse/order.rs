@@ -54,7 +54,8 @@ fn column(form: &Edn, find: &Find, with: &[VarId], names: &Names) -> Result<usiz
         None => find.elements.iter().position(|elem| is_aggregate(form, elem, names)),
     };
     found.ok_or_else(|| {
-        invalid(form.span, "not a column to order by").hint("order by variables or aggregates of :find, or variables of :with")
+        invalid(form.span, "not a column to order by")
+            .hint("order by variables or aggregates of :find, or variables of :with")
     })
 }
 

@@ -71,7 +71,8 @@ fn typed(guide: &str, name: &str) -> (String, String) {
 }
 
 fn is_open(command: &str) -> bool {
-    let here = command.lines().next().and_then(|line| line.split_once("<<")).map(|(_, end)| end.trim_matches('\''));
+    let here =
+        command.lines().next().and_then(|line| line.split_once("<<")).map(|(_, end)| end.trim_matches('\''));
     match here {
         Some(end) => command.lines().last() != Some(end),
         None => command.matches('\'').count() % 2 == 1 || command.ends_with('\\'),
