@@ -390,6 +390,7 @@ pub struct EntityArguments {
     /// The database
     pub database: String,
     /// The entity: an id, an ident or a lookup ref
+    #[arg(allow_negative_numbers = true)]
     pub entity: String,
     /// Only what it has under these keys: attributes, or ':p/_friend' for what refers to it
     #[arg(value_name = "KEY")]

@@ -326,6 +326,10 @@ impl<'a> Safety<'a> {
                 ),
                 "every branch binds every variable that is joined, or it is bound outside",
             ),
+            Clause::Rule(call) if names.is_empty() => (
+                format!("the rule {} needs an argument bound that is _ here", call.name),
+                "give it a variable that something else binds, or bind it in the rule",
+            ),
             Clause::Rule(call) => (
                 format!("{} is not bound in the call of the rule {}", self.required(call, bound), call.name),
                 "bind an argument first, by a pattern, an input or a constant",
