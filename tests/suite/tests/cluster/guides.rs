@@ -71,10 +71,10 @@ fn typed(guide: &str, name: &str) -> (String, String) {
 }
 
 fn is_open(command: &str) -> bool {
-    let here =
-        command.lines().next().and_then(|line| line.split_once("<<")).map(|(_, end)| end.trim_matches('\''));
+    let first = command.lines().next().unwrap_or_default();
+    let here = first.split_once("<<").and_then(|(_, rest)| rest.split_whitespace().next());
     match here {
-        Some(end) => command.lines().last() != Some(end),
+        Some(end) => command.lines().last() != Some(end.trim_matches('\'')),
         None => command.matches('\'').count() % 2 == 1 || command.ends_with('\\'),
     }
 }
@@ -119,6 +119,6 @@ fn an_ellipsis_stands_for_anything() {
     assert!(!matches("a … c\n", "a b d\n"));
     assert!(!matches("a\n", "a\nb\n"));
     assert!(is_open("annals query x '[:find"));
-    assert!(is_open("cat > x <<'END'\n'"));
-    assert!(!is_open("cat > x <<'END'\n'\nEND"));
+    assert!(is_open("cat <<'END' | wc\n'"));
+    assert!(!is_open("cat <<'END' | wc\n'\nEND"));
 }
