@@ -166,11 +166,6 @@ impl Ask {
     /// # Errors
     /// Of the query, with the span in its text.
     pub fn start(self, cancel: Cancel) -> Result<Box<dyn Producer>> {
-        let places = self.places.clone();
-        self.planned(cancel).map_err(|error| places.tell(error))
-    }
-
-    fn planned(self, cancel: Cancel) -> Result<Box<dyn Producer>> {
         let (prepared, _) = self.prepared()?;
         let position = position(&self.window)?;
         let (text, arguments, budget, places) = (self.text, self.arguments, self.budget, self.places);
@@ -191,7 +186,8 @@ impl Ask {
             false => prepared.explain(&self.arguments, Some(timer))?,
             true => {
                 let part = (&position(&self.window)?, self.window.limit.unwrap_or(u64::MAX));
-                prepared.analyze(&self.arguments, self.budget.context(cancel), timer, part)?
+                let analyzed = prepared.analyze(&self.arguments, self.budget.context(cancel), timer, part);
+                analyzed.map_err(|error| self.places.tell(error))?
             }
         };
         if let Some(planned) = &mut explanation.planned {
@@ -205,7 +201,8 @@ impl Ask {
         if let Some(prepared) = self.prepared.as_ref().filter(|prepared| prepared.fits(&self.arguments)) {
             return Ok((prepared.clone(), true));
         }
-        let prepared = Arc::new(Prepared::new(&read_one(&self.text)?, &self.arguments)?);
+        let prepared = Prepared::new(&read_one(&self.text)?, &self.arguments);
+        let prepared = Arc::new(prepared.map_err(|error| self.places.tell(error))?);
         self.plans.put(&self.text, &prepared);
         Ok((prepared, false))
     }

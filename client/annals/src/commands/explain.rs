@@ -15,7 +15,7 @@ pub async fn run(client: &Client, arguments: &ExplainArguments) -> Outcome {
     let read = read(&asked.view, Some(&asked.page))?;
     let args = inputs(asked)?;
     let explained = client.explain(&asked.database, &asked.query, &args, &read, arguments.analyze).await;
-    let explained = explained.map_err(|error| Failure::in_source(error, &asked.query))?;
+    let explained = explained.map_err(|error| Failure::in_query(error, &asked.query, &args))?;
     match arguments.format {
         ExplainFormat::Text => print!("{}", explained.text),
         ExplainFormat::Edn => println!("{}", explained.data),
