@@ -205,10 +205,15 @@ impl Sorter<'_> {
                         (self.check)()?;
                     }
                 }
-                merged.extend_from_slice(left);
-                merged.extend_from_slice(right);
+                for piece in left.chunks(CHUNK).chain(right.chunks(CHUNK)) {
+                    merged.extend_from_slice(piece);
+                    every_chunk(piece.len(), self.check)?;
+                }
             }
-            order.copy_from_slice(&merged);
+            for (to, from) in order.chunks_mut(CHUNK).zip(merged.chunks(CHUNK)) {
+                to.copy_from_slice(from);
+                every_chunk(from.len(), self.check)?;
+            }
             size *= 2;
         }
         Ok(())

@@ -42,6 +42,18 @@ pub(crate) fn column(env: &Env<'_>, from: &DatumColumn, rows: &[u32]) -> Result<
     Ok(all)
 }
 
+/// A copy of one column.
+pub(crate) fn copy(env: &Env<'_>, from: &DatumColumn) -> Result<DatumColumn, Error> {
+    let (DatumColumn::Stored(column), true) = (from, from.len() > BULK) else { return Ok(from.clone()) };
+    let mut all = column.gather(&[]);
+    for start in (0..column.len()).step_by(BULK) {
+        let end = column.len().min(start + BULK);
+        all.extend_range(column, start..end);
+        env.moved(end - start)?;
+    }
+    Ok(all.into())
+}
+
 /// Puts every key of `cols` into `table`, as [`KeyTable::insert`].
 pub(crate) fn insert(
     env: &Env<'_>,

@@ -37,26 +37,32 @@ impl ClosureMap {
         let mut joined = Frame::empty(frame.cols.len());
         if frame.rows == 1 {
             joined = bulk::gather(run.env, &frame, &vec![0; *rows], &self.step.keep)?;
-            self.set(&mut joined, closure.from, || from.clone());
-            self.set(&mut joined, closure.to, || to.clone());
+            self.set(&mut joined, closure.from, || bulk::copy(run.env, from))?;
+            self.set(&mut joined, closure.to, || bulk::copy(run.env, to))?;
             return Ok(joined);
         }
         let every: Vec<u32> = (0..*rows as u32).collect();
         for row in 0..frame.rows as u32 {
             run.env.moved(*rows)?;
             let mut part = frame.gather(&vec![row; *rows], &self.step.keep);
-            self.set(&mut part, closure.from, || from.gather(&every));
-            self.set(&mut part, closure.to, || to.gather(&every));
+            self.set(&mut part, closure.from, || bulk::column(run.env, from, &every))?;
+            self.set(&mut part, closure.to, || bulk::column(run.env, to, &every))?;
             joined.append(part);
             run.env.hold(joined.bytes())?;
         }
         Ok(joined)
     }
 
-    fn set(&self, frame: &mut Frame, var: VarId, column: impl FnOnce() -> DatumColumn) {
+    fn set(
+        &self,
+        frame: &mut Frame,
+        var: VarId,
+        column: impl FnOnce() -> Result<DatumColumn, Error>,
+    ) -> Result<(), Error> {
         if self.step.keep.has(var) {
-            frame.set(var, Col::Data(column()));
+            frame.set(var, Col::Data(column()?));
         }
+        Ok(())
     }
 
     /// One end bound: what each distinct value reaches, beside its rows.
