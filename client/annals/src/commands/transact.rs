@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use annals_client::{Client, Outcome, Read as Reading, StreamOptions, TransactStream, TxId, With};
 use annals_edn::reader::Forms;
@@ -14,6 +15,9 @@ use annals_edn::{Code, Error, Span};
 use crate::args::TransactArguments;
 use crate::commands::Outcome as Ended;
 use crate::failure::Failure;
+
+/// How long a peer may take to have what was committed.
+const CATCHING_UP: Duration = Duration::from_secs(2);
 
 pub async fn run(client: &Client, arguments: &TransactArguments) -> Ended {
     let source = text_of(&arguments.file)?;
@@ -26,7 +30,7 @@ pub async fn run(client: &Client, arguments: &TransactArguments) -> Ended {
         return speculate(client, &arguments.database, &source).await;
     }
     let stream = client.transact_stream(&arguments.database, StreamOptions::default());
-    let mut sender = Sender { stream, source: &source, starts: VecDeque::new() };
+    let mut sender = Sender { stream, source: &source, starts: VecDeque::new(), last: None };
     for form in Forms::new(&source) {
         let span = match form {
             Ok(form) => form.span,
@@ -39,6 +43,11 @@ pub async fn run(client: &Client, arguments: &TransactArguments) -> Ended {
         sender.send(id.unwrap_or_else(TxId::random), span).await?;
     }
     sender.finish().await?;
+    if let Some(t) = sender.last {
+        // The next command is a process that knows nothing of this one, and would read what its peer has: wait for it.
+        // What is committed stays so where the peer does not come up in time.
+        let _ = client.sync(&arguments.database, Some(t), CATCHING_UP).await;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -47,6 +56,8 @@ struct Sender<'a> {
     stream: TransactStream,
     source: &'a str,
     starts: VecDeque<u32>,
+    /// the t of the last that is committed
+    last: Option<u64>,
 }
 
 impl Sender<'_> {
@@ -72,6 +83,7 @@ impl Sender<'_> {
         let start = self.starts.pop_front().unwrap_or_default();
         match outcome {
             Outcome::Committed(report) => {
+                self.last = Some(report.t);
                 let mut line = report.to_edn().to_string();
                 line.push('\n');
                 Ok(std::io::stdout().write_all(line.as_bytes())?)
