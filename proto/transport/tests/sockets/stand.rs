@@ -119,6 +119,7 @@ impl QueryService for Echo {
     type QueryStream = Results<v1::QueryResponse>;
     type DatomsStream = Results<v1::DatomsResponse>;
     type LogStream = Results<v1::LogResponse>;
+    type IndexPullStream = Results<v1::IndexPullResponse>;
 
     async fn query(&self, request: Request<v1::QueryRequest>) -> Result<Response<Self::QueryStream>, Status> {
         let work = Work(self.dropped_work.clone());
@@ -161,6 +162,28 @@ impl QueryService for Echo {
 
     async fn log(&self, _: Request<v1::LogRequest>) -> Result<Response<Self::LogStream>, Status> {
         Ok(Response::new(Box::pin(tokio_stream::empty())))
+    }
+
+    async fn index_pull(
+        &self,
+        _: Request<v1::IndexPullRequest>,
+    ) -> Result<Response<Self::IndexPullStream>, Status> {
+        Ok(Response::new(Box::pin(tokio_stream::empty())))
+    }
+
+    async fn explain(&self, _: Request<v1::ExplainRequest>) -> Result<Response<v1::ExplainResponse>, Status> {
+        Ok(Response::new(v1::ExplainResponse::default()))
+    }
+
+    async fn entity(&self, _: Request<v1::EntityRequest>) -> Result<Response<v1::EntityResponse>, Status> {
+        Ok(Response::new(v1::EntityResponse::default()))
+    }
+
+    async fn db_stats(
+        &self,
+        _: Request<v1::DbStatsRequest>,
+    ) -> Result<Response<v1::DbStatsResponse>, Status> {
+        Ok(Response::new(v1::DbStatsResponse::default()))
     }
 }
 
