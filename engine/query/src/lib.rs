@@ -6,7 +6,7 @@
 //! Reading order: [`ast`] the tree, [`mod@parse`] EDN to tree, [`mod@check`] what must hold before anything runs, [`resolve`]
 //! constants against a database, [`datum`] what flows, [`functions`] what is called; then [`prepare`] the entry,
 //! [`plan`] logical form and search, [`bind`] arguments, [`source`] what patterns read, [`run`] steps over batches,
-//! [`rows`], [`order`] and [`group`] the result; [`pull`], [`entity`], [`mod@answer`]; [`stored`] functions kept as data, [`mod@filter`] values
+//! [`rows`], [`order`] and [`group`] the result; [`mod@pull`], [`entity`], [`mod@answer`]; [`stored`] functions kept as data, [`mod@filter`] values
 //! filtered by them.
 
 pub mod answer;
