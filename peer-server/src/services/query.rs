@@ -27,21 +27,21 @@ type Answers<T> = std::pin::Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>
 trait InParts: Message + Clone {
     const KIND: &str;
 
-    fn options(&mut self) -> &mut Option<v1::StreamOptions>;
+    fn options(&self) -> Option<&v1::StreamOptions>;
+
+    /// The same request with other options.
+    fn with(&self, options: Option<v1::StreamOptions>) -> Self;
 
     /// What makes it the same request: everything but token, time, chunk size and the wish for statistics.
     fn identity(&self) -> u64 {
-        let mut plain = self.clone();
-        if let Some(options) = plain.options() {
-            *options = v1::StreamOptions {
-                timeout_ms: 0,
-                chunk_bytes: 0,
-                want_stats: false,
-                resume_token: Vec::new().into(),
-                ..std::mem::take(options)
-            };
-        }
-        hash(&[Self::KIND.as_bytes(), &plain.encode_to_vec()])
+        let plain = self.options().map(|options| v1::StreamOptions {
+            timeout_ms: 0,
+            chunk_bytes: 0,
+            want_stats: false,
+            resume_token: Vec::new().into(),
+            ..options.clone()
+        });
+        hash(&[Self::KIND.as_bytes(), &self.with(plain).encode_to_vec()])
     }
 }
 
@@ -50,8 +50,12 @@ macro_rules! in_parts {
         $(impl InParts for v1::$request {
             const KIND: &str = $kind;
 
-            fn options(&mut self) -> &mut Option<v1::StreamOptions> {
-                &mut self.options
+            fn options(&self) -> Option<&v1::StreamOptions> {
+                self.options.as_ref()
+            }
+
+            fn with(&self, options: Option<v1::StreamOptions>) -> Self {
+                Self { options, ..self.clone() }
             }
         })*
     };
@@ -69,7 +73,7 @@ struct Course {
 impl Course {
     fn new(request: &impl InParts) -> Result<Course> {
         let identity = request.identity();
-        let options = Options::of(request.clone().options().as_ref())?;
+        let options = Options::of(request.options())?;
         let token = match options.token.as_slice() {
             [] => None,
             bytes => Some(Token::decode(bytes)?),
